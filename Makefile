@@ -1,0 +1,170 @@
+# Carrito. The two commands a newcomer needs: make up, make test.
+
+V ?= debug
+ifeq ($(filter $(V),debug release asan cov),)
+$(error V=$(V): choose V=debug, release, asan or cov)
+endif
+
+CC ?= cc
+Q := $(if $(VERBOSE),,@)
+BUILD := build/$(V)
+SRC := fcgi-app/src
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes \
+        -Wmissing-prototypes -Wvla -Wformat=2
+FLAGS_debug := -O1 -g3
+FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=3
+FLAGS_asan := -O1 -g3 -fsanitize=address,undefined -fno-sanitize-recover=all \
+              -fno-omit-frame-pointer
+FLAGS_cov := -O0 -g3 --coverage
+LDFLAGS_release := -Wl,-z,relro,-z,now
+LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_cov := --coverage
+
+# Asked when something is compiled, not when make starts: make up installs pkg-config.
+# Libraries' headers are system headers, so that our warnings are about our code.
+CFLAGS_LIBS = -isystem /usr/include/hiredis \
+    $(shell pkg-config --cflags libpq json-c talloc | sed 's/-I/-isystem /g')
+LIBS = $(shell pkg-config --libs libpq json-c talloc) -lhiredis -lfcgi -lev
+
+CPPFLAGS_OURS = -D_GNU_SOURCE -I$(SRC)
+CFLAGS_OURS = -std=gnu17 $(WARN) -fPIE -fstack-protector-strong $(FLAGS_$(V))
+LDFLAGS_OURS = -pie $(LDFLAGS_$(V))
+COMPILE = $(CC) $(CPPFLAGS_OURS) $(CPPFLAGS) $(CFLAGS_OURS) $(CFLAGS) $(CFLAGS_LIBS) -MMD -MP
+
+APP_SRCS := $(wildcard $(SRC)/*.c $(SRC)/*/*.c)
+LIB_SRCS := $(filter-out $(SRC)/bin/%,$(APP_SRCS))
+LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/obj/%.o)
+SEED_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard seeder/*.c))
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+
+.PHONY: help build up down status logs clean-data test check unit lint fmt tidy cppcheck \
+        analyze fuzz clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+build: $(BUILD)/carrito-fcgi $(BUILD)/carrito-seed ## compile (V=debug, release, asan, cov)
+
+up: ## install what is missing, build, start everything on this machine, print the URL
+	dev/install up
+	+@$(MAKE) --no-print-directory V=release build
+	V=release dev/stack up
+
+down: ## stop what make up started; data stay
+	@dev/stack down
+
+status: ## say what runs
+	@dev/stack status
+
+logs: ## follow all logs
+	@dev/stack logs
+
+clean-data: ## drop the local database and cache (after make down)
+	@dev/stack clean-data
+
+test: ## all tests, about 20 minutes
+	dev/install test
+	+@$(MAKE) --no-print-directory V=release build
+	+@$(MAKE) --no-print-directory V=debug build unit-programs
+	+@$(MAKE) --no-print-directory V=asan build unit-programs
+	+@$(MAKE) --no-print-directory fuzz-programs
+	tests/run test
+
+check: ## the quick tests, about 2 minutes
+	dev/install test
+	+@$(MAKE) --no-print-directory V=release build
+	+@$(MAKE) --no-print-directory V=debug build unit-programs
+	tests/run check
+
+# Programs
+
+$(BUILD)/carrito-fcgi: $(BUILD)/obj/$(SRC)/bin/carrito-fcgi.o $(LIB_OBJS)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(LDFLAGS_OURS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/carrito-seed: $(SEED_OBJS)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(LDFLAGS_OURS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libpq)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	$(Q)$(COMPILE) -c -o $@ $<
+
+# _FORTIFY_SOURCE takes a jump to another coroutine's stack for an attack: see co.c.
+$(BUILD)/obj/$(SRC)/loop/co.o: CFLAGS_OURS += -U_FORTIFY_SOURCE
+
+# Unit tests: one program for each tests/unit/**/test_*.c. A line `// wrap: a b` in it names
+# functions that it replaces (the linker's --wrap).
+UNIT_SRCS := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)
+UNIT_PROGRAMS := $(UNIT_SRCS:%.c=$(BUILD)/%)
+
+.PHONY: unit-programs fuzz-programs
+unit-programs: $(UNIT_PROGRAMS) $(BUILD)/tests/sql/statements
+
+$(UNIT_PROGRAMS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_OBJS)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(LDFLAGS_OURS) $(LDFLAGS) \
+	    $(addprefix -Wl$(comma)--wrap=,$(shell sed -n 's,^// wrap: ,,p' tests/unit/$*.c)) \
+	    -o $@ $^ $(LIBS) -lcmocka
+
+comma := ,
+
+# Checks every SQL statement of the program against a database; run by tests/sql/run.
+$(BUILD)/tests/sql/statements: $(BUILD)/obj/tests/sql/statements.o $(LIB_OBJS)
+	@echo '  LD    $@'
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_OURS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+unit: unit-programs ## the unit tests alone
+	@for t in $(UNIT_PROGRAMS); do $$t || exit 1; done
+
+# Fuzzers: clang's libFuzzer over the same sources
+
+FUZZ_SRCS := $(wildcard tests/fuzz/*.c)
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_OBJS := $(LIB_SRCS:%.c=build/fuzz/obj/%.o)
+
+fuzz-programs: $(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/%)
+
+build/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	$(Q)clang $(CPPFLAGS_OURS) -std=gnu17 $(WARN) $(FUZZ_FLAGS) $(CFLAGS_LIBS) -MMD -MP -c -o $@ $<
+
+build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(FUZZ_OBJS)
+	@echo '  LD    $@'
+	$(Q)clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+fuzz: fuzz-programs ## fuzz for one minute
+	tests/fuzz/run 60
+
+# Style and static checks
+
+lint: ## layers, format, static analysis, documents
+	tests/lint/run
+
+CHECKED = $(filter-out tests/unit/%,$(filter %.c,$(C_FILES)))
+
+fmt: ## format all C files
+	clang-format -i $(C_FILES)
+
+tidy: ## clang-tidy
+	@printf '%s\n' $(CHECKED) | xargs -P "$$(nproc)" -n 4 sh -c 'clang-tidy --quiet "$$@" \
+	    -- $(CPPFLAGS_OURS) -std=gnu17 $(CFLAGS_LIBS) 2>/dev/null' tidy
+
+cppcheck: ## cppcheck
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --suppress=missingIncludeSystem --error-exitcode=1 -D_GNU_SOURCE -I$(SRC) \
+	    $(CHECKED)
+
+analyze: ## gcc's own analyzer
+	+@$(MAKE) --no-print-directory V=debug BUILD=build/analyze CFLAGS='-fanalyzer' build
+
+clean: ## remove what was compiled
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)
