@@ -1,0 +1,358 @@
+// The Redis nodes: owns their connections and breakers.
+//
+// Each node has a coroutine that connects, logs in, probes, and then sleeps until the
+// connection fails, over and over. Invariant: node->up implies node->wire.ac is connected;
+// whoever meets a fault calls node_fail(), which clears up, drops the connection (hiredis
+// then answers every waiting command with NULL) and wakes that coroutine.
+
+#include "data/redis.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "data/redis_wire.h"
+#include "loop/co.h"
+#include "loop/loop.h"
+#include "loop/resolve.h"
+
+#define NODES_MAX (1 + 8)
+#define ARGS_MAX 16
+#define MS 1000000
+
+struct redis_node {
+    char name[16];
+    const struct config_addr *addr;
+    bool up;
+    bool closing; // node_fail() is dropping the connection
+    struct redis_wire wire;
+    struct co *keeper; // the coroutine that keeps this node connected, while it waits
+    struct metric *up_gauge, *open_gauge;
+};
+
+// A command on its way. It is the callback's when nobody waits for it any more.
+struct call {
+    struct co *co; // NULL: the answer is not wanted
+    void *mem;
+    bool answered;
+    const char *error; // on mem, or NULL
+    struct redis_reply reply;
+};
+
+static const struct config *config;
+static struct redis_node nodes[NODES_MAX]; // the master first
+static size_t n_nodes;
+static struct redis_script *scripts;
+
+// What a node answers when it cannot serve at all, as opposed to a command it refuses.
+static bool means_unable(const char *error)
+{
+    static const char *const words[] = {"LOADING",   "MASTERDOWN", "NOAUTH",
+                                        "WRONGPASS", "NOPERM",     "READONLY"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strncmp(error, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+static void node_fail(struct redis_node *node, const char *why)
+{
+    if (node->closing)
+        return;
+    if (node->up) {
+        node->up = false;
+        metrics_set(node->up_gauge, 0);
+        metrics_set(node->open_gauge, 1);
+        log_event(LOG_WARN, "redis-node-down", LOG_STR("node", node->name),
+                  LOG_STR("why", why));
+    }
+    node->closing = true;
+    if (node->wire.ac)
+        redisAsyncFree(node->wire.ac);
+    node->closing = false;
+    if (node->keeper)
+        co_wake(node->keeper);
+}
+
+static void on_reply(redisAsyncContext *ac, void *answer, void *privdata)
+{
+    (void)ac;
+    struct call *call = privdata;
+    const redisReply *reply = answer;
+    if (!call->co) {
+        free(call);
+        return;
+    }
+    call->answered = true;
+    if (!reply)
+        call->error = "the connection was lost";
+    else if (reply->type == REDIS_REPLY_ERROR)
+        call->error = talloc_strndup(call->mem, reply->str, reply->len);
+    else
+        redis_wire_copy(call->mem, reply, &call->reply);
+    co_wake(call->co);
+}
+
+// Sends a command and waits; up or not, as the keeper calls it before the node is up.
+static struct err node_call(void *mem, struct redis_node *node, int64_t deadline,
+                            const struct redis_arg *args, size_t n_args,
+                            struct redis_reply *reply)
+{
+    const char *argv[ARGS_MAX];
+    size_t lens[ARGS_MAX];
+    for (size_t i = 0; i < n_args; i++) {
+        argv[i] = args[i].data;
+        lens[i] = args[i].len;
+    }
+    struct call *call = calloc(1, sizeof *call);
+    if (!call)
+        abort();
+    call->co = co_self();
+    call->mem = mem;
+    if (redisAsyncCommandArgv(node->wire.ac, on_reply, call, (int)n_args, argv, lens) !=
+        REDIS_OK) {
+        free(call);
+        return err_make(ERR_REDIS, NULL, "the connection is closing");
+    }
+    while (!call->answered && co_wait(deadline)) {
+    }
+    if (!call->answered) {
+        call->co = NULL;
+        node_fail(node, "no answer within the deadline");
+        return err_make(ERR_REDIS, NULL, "no answer within the deadline");
+    }
+    const char *error = call->error;
+    if (!error)
+        *reply = call->reply;
+    free(call);
+    if (!error)
+        return err_ok();
+    if (means_unable(error))
+        node_fail(node, error);
+    return err_make(ERR_REDIS, NULL, error);
+}
+
+// The keeper's part: from nothing to a connection that serves.
+
+static void on_connect(const redisAsyncContext *ac, int status)
+{
+    (void)status; // the keeper looks at the connection's flags
+    struct redis_node *node = ac->data;
+    if (node->keeper)
+        co_wake(node->keeper);
+}
+
+static void on_disconnect(const redisAsyncContext *ac, int status)
+{
+    (void)status;
+    struct redis_node *node = ac->data;
+    if (!node->closing)
+        node_fail(node, ac->errstr ? ac->errstr : "the connection was closed");
+}
+
+static struct err node_dial(void *mem, struct redis_node *node, int64_t deadline)
+{
+    const char *address;
+    struct err err = resolve_host(mem, node->addr->host, deadline, &address);
+    if (err_is(err))
+        return err;
+    redisAsyncContext *ac = redisAsyncConnect(address, atoi(node->addr->port));
+    if (!ac)
+        abort();
+    if (ac->err) {
+        const char *why = talloc_strdup(mem, ac->errstr);
+        redisAsyncFree(ac);
+        return err_make(ERR_REDIS, NULL, why);
+    }
+    ac->data = node;
+    redis_wire_attach(&node->wire, ac);
+    redisAsyncSetConnectCallback(ac, on_connect);
+    redisAsyncSetDisconnectCallback(ac, on_disconnect);
+    while (node->wire.ac && !(node->wire.ac->c.flags & REDIS_CONNECTED))
+        if (!co_wait(deadline))
+            return err_make(ERR_REDIS, NULL, "no connection within the deadline");
+    if (!node->wire.ac)
+        return err_make(ERR_REDIS, NULL, "the connection was refused");
+    return err_ok();
+}
+
+// Commands of the set-up: a fault of any fails the connection.
+static struct err node_greet(void *mem, struct redis_node *node, int64_t deadline)
+{
+    struct redis_reply reply;
+    struct err err;
+    if (config->redis_password && *config->redis_password) {
+        struct redis_arg auth[] = {redis_arg_text("AUTH"),
+                                   redis_arg_text(config->redis_password)};
+        err = node_call(mem, node, deadline, auth, 2, &reply);
+        if (err_is(err))
+            return err;
+    }
+    for (struct redis_script *s = scripts; node == &nodes[0] && s; s = s->next) {
+        struct redis_arg load[] = {redis_arg_text("SCRIPT"), redis_arg_text("LOAD"),
+                                   redis_arg_text(s->text)};
+        err = node_call(mem, node, deadline, load, 3, &reply);
+        if (err_is(err))
+            return err;
+        if (reply.type == REDIS_STRING && reply.len < sizeof s->sha)
+            memcpy(s->sha, reply.text, reply.len + 1);
+    }
+    // A read, not PING: a replica that lost its master answers PING and refuses reads.
+    struct redis_arg probe[] = {redis_arg_text("EXISTS"),
+                                redis_arg_text("carrito:probe")};
+    return node_call(mem, node, deadline, probe, 2, &reply);
+}
+
+static void node_keep(void *arg)
+{
+    struct redis_node *node = arg;
+    char last[128] = "";
+    for (;;) {
+        void *mem = talloc_new(NULL);
+        int64_t deadline = clock_mono_ns() + (int64_t)config->redis_timeout_ms * 10 * MS;
+        node->keeper = co_self();
+        struct err err = node_dial(mem, node, deadline);
+        if (!err_is(err)) {
+            deadline = clock_mono_ns() + (int64_t)config->redis_timeout_ms * MS;
+            err = node_greet(mem, node, deadline);
+        }
+        if (err_is(err)) {
+            // Said once per outage and reason, however often it is tried.
+            if (strcmp(last, err.detail) != 0)
+                log_event(LOG_WARN, "redis-connect-failed", LOG_STR("node", node->name),
+                          LOG_STR("host", node->addr->host),
+                          LOG_STR("port", node->addr->port), LOG_STR("why", err.detail));
+            strncpy(last, err.detail, sizeof last - 1);
+            node->keeper = NULL;
+            node_fail(node, err.detail);
+        } else {
+            last[0] = '\0';
+            node->up = true;
+            metrics_set(node->up_gauge, 1);
+            metrics_set(node->open_gauge, 0);
+            log_event(LOG_INFO, "redis-node-up", LOG_STR("node", node->name));
+            while (node->up)
+                co_wait(CO_FOREVER);
+            node->keeper = NULL;
+        }
+        talloc_free(mem);
+        loop_sleep_ms(config->redis_retry_ms);
+    }
+}
+
+static void node_add(const char *name, const struct config_addr *addr)
+{
+    struct redis_node *node = &nodes[n_nodes++];
+    strncpy(node->name, name, sizeof node->name - 1);
+    node->addr = addr;
+    char *labels = mem_printf(NULL, "node=\"%s\"", name);
+    node->up_gauge = metrics_gauge("carrito_redis_up",
+                                   "Processes that are connected to the node.", labels);
+    node->open_gauge = metrics_gauge("carrito_redis_breaker_open",
+                                     "Processes that leave the node alone.", labels);
+    talloc_free(labels);
+}
+
+void redis_setup(const struct config *c)
+{
+    config = c;
+    node_add("master", &c->redis_master);
+    for (size_t i = 0; i < (size_t)c->n_redis_replicas && n_nodes < NODES_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "replica-%zu", (i + 1) % NODES_MAX);
+        node_add(name, &c->redis_replicas[i]);
+    }
+}
+
+void redis_start(void)
+{
+    for (size_t i = 0; i < n_nodes; i++) {
+        metrics_set(nodes[i].open_gauge, 1);
+        co_start(node_keep, &nodes[i]);
+    }
+}
+
+void redis_add_script(struct redis_script *script)
+{
+    script->next = scripts;
+    scripts = script;
+}
+
+struct redis_node *redis_master(void)
+{
+    return &nodes[0];
+}
+
+struct redis_node *redis_replica(size_t number)
+{
+    return &nodes[1 + number];
+}
+
+size_t redis_replicas(void)
+{
+    return n_nodes ? n_nodes - 1 : 0;
+}
+
+const char *redis_name(const struct redis_node *node)
+{
+    return node->name;
+}
+
+bool redis_is_up(const struct redis_node *node)
+{
+    return node->up;
+}
+
+struct redis_arg redis_arg_text(const char *text)
+{
+    return (struct redis_arg){text, strlen(text)};
+}
+
+struct err redis_call(struct work *work, struct redis_node *node,
+                      const struct redis_arg *args, size_t n_args,
+                      struct redis_reply *reply)
+{
+    if (!node->up)
+        return err_make(ERR_REDIS, NULL, "the node is down");
+    int64_t begun = clock_mono_ns();
+    int64_t deadline = begun + (int64_t)config->redis_timeout_ms * MS;
+    if (deadline > work->deadline)
+        deadline = work->deadline;
+    struct err err = node_call(work->mem, node, deadline, args, n_args, reply);
+    work->redis_ns += clock_mono_ns() - begun;
+    return err;
+}
+
+struct err redis_eval(struct work *work, struct redis_node *node,
+                      const struct redis_script *script, struct redis_arg key,
+                      const struct redis_arg *args, size_t n_args,
+                      struct redis_reply *reply)
+{
+    struct redis_arg all[ARGS_MAX] = {
+        redis_arg_text("EVALSHA"), redis_arg_text(script->sha), redis_arg_text("1"), key};
+    for (size_t i = 0; i < n_args; i++)
+        all[4 + i] = args[i];
+    struct err err = redis_call(work, node, all, 4 + n_args, reply);
+    if (!err_is(err) || strncmp(err.detail, "NOSCRIPT", 8) != 0)
+        return err;
+    all[0] = redis_arg_text("EVAL");
+    all[1] = redis_arg_text(script->text);
+    return redis_call(work, node, all, 4 + n_args, reply);
+}
+
+void redis_send(struct redis_node *node, const struct redis_arg *args, size_t n_args)
+{
+    if (!node->up)
+        return;
+    const char *argv[ARGS_MAX];
+    size_t lens[ARGS_MAX];
+    for (size_t i = 0; i < n_args; i++) {
+        argv[i] = args[i].data;
+        lens[i] = args[i].len;
+    }
+    redisAsyncCommandArgv(node->wire.ac, NULL, NULL, (int)n_args, argv, lens);
+}
