@@ -1,0 +1,339 @@
+// FastCGI on the loop; the only file that knows libfcgi.
+//
+// nginx keeps its connections open and sends one request after another on each. libfcgi
+// would block in accept and read: here the loop waits for both, and libfcgi is called when
+// a request is there to read. Invariant: conn->busy from the moment a connection can be read
+// until its reply is sent; only then may the next request be read from it.
+//
+// What libfcgi does that has to be kept from it: at the end of a connection it would accept
+// another (so it is given no listening socket), and closing it would wait up to two seconds
+// for the peer (so the request is marked as detached, which closes at once). nginx sends a
+// request whole; a peer that stalls in one is cut off by the socket's time-outs.
+
+#include "http/fcgi.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/dispatch.h"
+#include "http/request.h"
+#include "loop/co.h"
+#include "loop/loop.h"
+
+#define MS 1000000LL
+#define STALL_MS 1000 // a read or write that stops in the middle of a record
+#define DRAIN_S 10.
+#define AFTER_MS 1000 // for what is left to do after an answer
+
+struct conn {
+    int fd;
+    bool busy;
+    ev_io readable;
+    FCGX_Request fcgi;
+    struct conn *prev, *next;
+};
+
+static const struct config *config;
+static ev_io listener;
+static ev_timer drain_timer;
+static struct conn *conns;
+static unsigned in_work;
+static bool draining;
+
+static void conn_close(struct conn *conn)
+{
+    ev_io_stop(loop_ev(), &conn->readable);
+    if (conn->fd >= 0)
+        close(conn->fd);
+    if (conn->prev)
+        conn->prev->next = conn->next;
+    else
+        conns = conn->next;
+    if (conn->next)
+        conn->next->prev = conn->prev;
+    free(conn);
+}
+
+static void stop_if_drained(void)
+{
+    if (draining && in_work == 0)
+        loop_stop();
+}
+
+// Reading a request
+
+static enum method method_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum method method;
+    } methods[] = {{"GET", METHOD_GET},
+                   {"HEAD", METHOD_HEAD},
+                   {"POST", METHOD_POST},
+                   {"PUT", METHOD_PUT}};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (strcmp(name, methods[i].name) == 0)
+            return methods[i].method;
+    return METHOD_OTHER;
+}
+
+static const char *param(void *mem, const struct conn *conn, const char *name)
+{
+    const char *value = FCGX_GetParam(name, conn->fcgi.envp);
+    return value ? mem_strndup(mem, value, strlen(value)) : NULL;
+}
+
+// Reads the body to its end, also where nobody wants it: what is left would be taken for the
+// beginning of the next request. False when it is not as long as announced.
+static bool read_body(struct conn *conn, struct request *req, size_t announced)
+{
+    char rest[4096];
+    size_t wanted = announced <= REQUEST_BODY_MAX ? announced : 0;
+    char *body = mem_must(talloc_size(req->work.mem, wanted + 1));
+    size_t got = (size_t)FCGX_GetStr(body, (int)wanted, conn->fcgi.in);
+    body[got] = '\0';
+    for (int n; (n = FCGX_GetStr(rest, sizeof rest, conn->fcgi.in)) > 0;)
+        got += (size_t)n;
+    req->body = body;
+    req->body_len = wanted;
+    req->body_too_large = announced > REQUEST_BODY_MAX;
+    return got == announced && FCGX_GetError(conn->fcgi.in) == 0;
+}
+
+static bool read_request(struct conn *conn, struct request *req)
+{
+    void *mem = req->work.mem;
+    req->method_name = param(mem, conn, "REQUEST_METHOD");
+    const char *uri = param(mem, conn, "REQUEST_URI");
+    if (!req->method_name || !uri)
+        return false;
+    req->method = method_of(req->method_name);
+    req->path = mem_strndup(mem, uri, strcspn(uri, "?"));
+    req->id = param(mem, conn, "REQUEST_ID");
+    req->content_type = param(mem, conn, "CONTENT_TYPE");
+    req->if_match = param(mem, conn, "HTTP_IF_MATCH");
+    req->if_none_match = param(mem, conn, "HTTP_IF_NONE_MATCH");
+    req->idempotency_key = param(mem, conn, "HTTP_IDEMPOTENCY_KEY");
+    const char *length = FCGX_GetParam("CONTENT_LENGTH", conn->fcgi.envp);
+    return read_body(conn, req, length ? strtoul(length, NULL, 10) : 0);
+}
+
+// Sending a reply
+
+// The phrase after the status code; that of an error is its title.
+static const char *phrase_of(int status)
+{
+    if (status == 201)
+        return "Created";
+    if (status == 304)
+        return "Not Modified";
+    for (enum err_code code = ERR_NONE; code < ERR__MAX; code++)
+        if (err_status(code) == status)
+            return err_title(code);
+    return "";
+}
+
+// Server-Timing (W3C): milliseconds with microsecond digits.
+static void put_timing(struct buf *b, const struct request *req)
+{
+    const struct work *work = &req->work;
+    int64_t total = clock_mono_ns() - req->begun;
+    int64_t app = total - work->redis_ns - work->db_ns;
+    buf_printf(b, "Server-Timing: app;dur=%lld.%03lld", (long long)(app / MS),
+               (long long)(app / 1000 % 1000));
+    if (work->redis_ns > 0)
+        buf_printf(b, ", redis;desc=\"%s\";dur=%lld.%03lld",
+                   work->redis_node ? work->redis_node : "none",
+                   (long long)(work->redis_ns / MS),
+                   (long long)(work->redis_ns / 1000 % 1000));
+    if (work->db_ns > 0)
+        buf_printf(b, ", db;dur=%lld.%03lld", (long long)(work->db_ns / MS),
+                   (long long)(work->db_ns / 1000 % 1000));
+    buf_add(b, "\r\n", 2);
+}
+
+static bool send_reply(struct conn *conn, struct request *req)
+{
+    static const char *const cache[] = {NULL, "HIT", "MISS", "BYPASS"};
+    struct reply *reply = &req->reply;
+    struct buf head;
+    buf_init(&head, req->work.mem, 512);
+    buf_printf(&head, "Status: %d %s\r\n", reply->status, phrase_of(reply->status));
+    if (reply->type)
+        buf_printf(&head, "Content-Type: %s\r\n", reply->type);
+    if (reply->status != 304)
+        buf_printf(&head, "Content-Length: %zu\r\n", reply->len);
+    if (cache[req->work.cache])
+        buf_printf(&head, "X-Cache: %s\r\n", cache[req->work.cache]);
+    put_timing(&head, req);
+    buf_add(&head, reply->headers.data, reply->headers.len);
+    buf_add(&head, "\r\n", 2);
+    FCGX_PutStr(head.data, (int)head.len, conn->fcgi.out);
+    if (req->method != METHOD_HEAD && reply->len > 0)
+        FCGX_PutStr(reply->body, (int)reply->len, conn->fcgi.out);
+    bool closed_err = FCGX_FClose(conn->fcgi.err) == 0;
+    return FCGX_FClose(conn->fcgi.out) == 0 && closed_err;
+}
+
+// The life of a request
+
+static void conn_rest(struct conn *conn)
+{
+    conn->busy = false;
+    if (!ev_is_active(&conn->readable))
+        ev_io_start(loop_ev(), &conn->readable);
+}
+
+// Errors that a person must look at; the rest is in nginx's access log.
+static void log_failure(const struct request *req)
+{
+    if (req->reply.status >= 500)
+        log_event(LOG_WARN, "request-failed", LOG_STR("method", req->method_name),
+                  LOG_STR("path", req->path), LOG_INT("status", req->reply.status),
+                  LOG_STR("problem", req->reply.body));
+}
+
+static struct request *request_new(void)
+{
+    void *mem = mem_request_new();
+    struct request *req = mem_zero(mem, struct request);
+    req->work.mem = mem;
+    req->begun = clock_mono_ns();
+    req->work.deadline =
+        req->begun + (config->pg_pool_wait_ms + config->pg_timeout_ms) * MS;
+    buf_init(&req->reply.headers, mem, 256);
+    return req;
+}
+
+// One request on conn, up to its reply. True when the connection can take another.
+static bool converse(struct conn *conn, struct request *req)
+{
+    conn->fcgi.ipcFd = conn->fd;
+    conn->fcgi.keepConnection = 1;
+    conn->fcgi.detached = 1;
+    if (FCGX_Accept_r(&conn->fcgi) != 0) { // the end of the connection, or not FastCGI
+        conn->fd = -1;                     // which libfcgi has closed
+        return false;
+    }
+    bool good = read_request(conn, req);
+    if (good) {
+        co_set_log_id(req->id);
+        if (in_work > (unsigned)config->request_queue)
+            dispatch_overloaded(req);
+        else
+            dispatch(req);
+        log_failure(req);
+        good = send_reply(conn, req);
+        dispatch_count(req);
+    }
+    good = good && conn->fcgi.keepConnection;
+    FCGX_Free(&conn->fcgi, 0);
+    return good;
+}
+
+static void serve(void *arg)
+{
+    struct conn *conn = arg;
+    struct request *req = request_new();
+    if (converse(conn, req) && !draining)
+        conn_rest(conn);
+    else
+        conn_close(conn);
+    if (req->work.after) {
+        req->work.deadline = clock_mono_ns() + AFTER_MS * MS;
+        req->work.after(&req->work, req->work.after_arg);
+    }
+    talloc_free(req->work.mem);
+    in_work--;
+    stop_if_drained();
+}
+
+static void on_readable(struct ev_loop *l, ev_io *io, int events)
+{
+    (void)events;
+    struct conn *conn = io->data;
+    if (conn->busy) { // the peer gives up; its request is answered all the same
+        ev_io_stop(l, io);
+        return;
+    }
+    conn->busy = true;
+    in_work++;
+    co_start(serve, conn);
+}
+
+static void on_connection(struct ev_loop *l, ev_io *io, int events)
+{
+    (void)events;
+    int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) { // another process was quicker, or the peer has gone
+        if (errno == EMFILE || errno == ENFILE)
+            log_event(LOG_ERROR, "no-descriptors", LOG_INT("errno", errno));
+        return;
+    }
+    struct timeval stall = {.tv_sec = STALL_MS / 1000,
+                            .tv_usec = STALL_MS % 1000 * 1000L};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof stall);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof stall);
+    struct conn *conn = calloc(1, sizeof *conn);
+    if (!conn)
+        abort();
+    FCGX_InitRequest(&conn->fcgi, -1, 0);
+    conn->fd = fd;
+    conn->next = conns;
+    if (conns)
+        conns->prev = conn;
+    conns = conn;
+    ev_io_init(&conn->readable, on_readable, fd, EV_READ);
+    conn->readable.data = conn;
+    ev_io_start(l, &conn->readable);
+}
+
+void fcgi_listen(int fd, const struct config *c)
+{
+    config = c;
+    FCGX_Init();
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    ev_io_init(&listener, on_connection, fd, EV_READ);
+    ev_io_start(loop_ev(), &listener);
+}
+
+static void on_drain_timeout(struct ev_loop *l, ev_timer *timer, int events)
+{
+    (void)l;
+    (void)timer;
+    (void)events;
+    log_event(LOG_WARN, "drain-timeout", LOG_INT("requests", in_work));
+    loop_stop();
+}
+
+void fcgi_drain(void)
+{
+    if (draining)
+        return;
+    draining = true;
+    ev_io_stop(loop_ev(), &listener);
+    for (struct conn *conn = conns, *next; conn; conn = next) {
+        next = conn->next;
+        char byte;
+        // One whose next request is on its way is still served.
+        if (!conn->busy && recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+            conn_close(conn);
+        else if (!conn->busy)
+            on_readable(loop_ev(), &conn->readable, EV_READ);
+    }
+    ev_timer_init(&drain_timer, on_drain_timeout, DRAIN_S, 0.);
+    ev_timer_start(loop_ev(), &drain_timer);
+    stop_if_drained();
+}
