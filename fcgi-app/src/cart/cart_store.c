@@ -1,0 +1,396 @@
+// Carts in PostgreSQL, with copies in the cache.
+//
+// Whoever changes a cart holds its advisory lock, from before it reads the cart until COMMIT
+// or ROLLBACK. Invariant: a tombstone stands in the cache, or could not be set there, before
+// a change is committed; a value is put in only by a reader that saw the lock free before it
+// read, under a token no writer has since overwritten, or by the writer itself.
+
+#include "cart/cart_store.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/money.h"
+#include "base/parse.h"
+#include "data/cache.h"
+#include "data/pg.h"
+#include "loop/keylock.h"
+
+#define LOCK_ID "hashtextextended($1, 0)"
+#define UTC(t) "to_char(" t " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+
+// The cart's row is moved to its new version only from the one just before, and its lines
+// change only with it: a write by other hands that did not take the lock is noticed.
+#define TOUCH                                                                     \
+    "WITH touched AS ("                                                           \
+    "  INSERT INTO cart (user_id, version, updated_at) VALUES ($1, $2, $3) "      \
+    "  ON CONFLICT (user_id) DO UPDATE"                                           \
+    "    SET version = excluded.version, updated_at = excluded.updated_at"        \
+    "    WHERE cart.version = excluded.version - 1 RETURNING user_id, version), " \
+    "changed AS ("
+#define TOUCHED ") SELECT count(*) AS touched FROM touched"
+
+// Times a transaction is begun again after losing a race.
+#define TRIES_MAX 5
+
+static const struct pg_stmt stmts[] = {
+#define TRY_LOCK (&stmts[0])
+    {"cart_try_lock", 1, "free",
+     "SELECT pg_try_advisory_xact_lock_shared(" LOCK_ID ") AS free"},
+#define LOCK (&stmts[1])
+    {"cart_lock", 1, "locked", "SELECT pg_advisory_xact_lock(" LOCK_ID ") AS locked"},
+#define LOAD (&stmts[2])
+    {"cart_load", 1, "now,version,updated_at,product_id,name,price,quantity",
+     "SELECT (SELECT " UTC(
+         "clock_timestamp()") ") AS now, c.version,"
+                              "  " UTC("c.updated_at") " AS updated_at, i.product_id, "
+                                                       "i.name, i.price, i.quantity "
+                                                       "FROM (SELECT $1::text AS "
+                                                       "user_id) AS asked"
+                                                       "  LEFT JOIN cart AS c USING "
+                                                       "(user_id) LEFT JOIN cart_item AS "
+                                                       "i USING (user_id) "
+                                                       "ORDER BY i.added_in"},
+#define INSERT_LINE (&stmts[3])
+    {"cart_insert_line", 7, "touched",
+     TOUCH "INSERT INTO cart_item (user_id, added_in, product_id, name, price, quantity)"
+           "  SELECT user_id, version, $4, $5, $6, $7 FROM touched" TOUCHED},
+#define SET_LINE (&stmts[4])
+    {"cart_set_line", 7, "touched",
+     TOUCH "UPDATE cart_item AS i SET name = $5, price = $6, quantity = $7 FROM touched"
+           "  WHERE i.user_id = touched.user_id AND i.product_id = $4" TOUCHED},
+#define DELETE_LINE (&stmts[5])
+    {"cart_delete_line", 4, "touched",
+     TOUCH "DELETE FROM cart_item AS i USING touched"
+           "  WHERE i.user_id = touched.user_id AND i.product_id = $4" TOUCHED},
+#define DELETE_LINES (&stmts[6])
+    {"cart_delete_lines", 3, "touched",
+     TOUCH "DELETE FROM cart_item AS i USING touched"
+           "  WHERE i.user_id = touched.user_id" TOUCHED},
+#define FIND_KEY (&stmts[7])
+    {"cart_find_key", 3, "same,status,version,body",
+     "SELECT fingerprint = sha256($3) AS same, status, version, body FROM "
+     "idempotency_key "
+     "WHERE user_id = $1 AND key = $2 AND created_at > now() - interval '24 hours'"},
+#define STORE_KEY (&stmts[8])
+    {"cart_store_key", 7, "",
+     "INSERT INTO idempotency_key"
+     "  (user_id, key, fingerprint, status, version, body, created_at) "
+     "SELECT $1::text, $2::text, sha256($3), $4::smallint, $5::bigint, $6::text, now() "
+     "WHERE $5::bigint = 0 OR EXISTS"
+     "  (SELECT FROM cart WHERE user_id = $1 AND version = $5 AND updated_at = $7) "
+     "ON CONFLICT (user_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
+     "  status = excluded.status, version = excluded.version, body = excluded.body,"
+     "  created_at = excluded.created_at"},
+};
+
+static struct keylock *writers;
+
+void cart_store_setup(const struct config *config)
+{
+    (void)config;
+    pg_register(stmts, sizeof stmts / sizeof *stmts);
+    writers = keylock_new(NULL);
+}
+
+// LOAD's rows to a cart, with the database's clock in *now.
+static struct cart *cart_of(void *mem, const char *user_id, const struct pg_rows *rows,
+                            const char **now)
+{
+    struct cart *cart = mem_new(mem, struct cart);
+    *now = pg_get(rows, 0, 0);
+    cart->user_id = user_id;
+    cart->version = pg_is_null(rows, 0, 1) ? 0 : pg_get_int(rows, 0, 1);
+    cart->updated_at = cart->version ? pg_get(rows, 0, 2) : NULL;
+    cart->n_lines = 0;
+    for (size_t i = 0; i < pg_count(rows) && i < CART_LINES_MAX; i++) {
+        if (pg_is_null(rows, i, 3))
+            break;
+        struct cart_line *line = &cart->lines[cart->n_lines++];
+        line->product_id = (int32_t)pg_get_int(rows, i, 3);
+        line->name = pg_get(rows, i, 4);
+        money_parse(pg_get(rows, i, 5), pg_get_len(rows, i, 5), &line->price);
+        line->quantity = (int)pg_get_int(rows, i, 6);
+    }
+    return cart;
+}
+
+static void answer_cart(void *mem, const struct cart *cart, int status,
+                        struct cart_answer *answer)
+{
+    struct buf json;
+    buf_init(&json, mem, 160 + cart->n_lines * 160);
+    cart_put_json(&json, cart);
+    *answer = (struct cart_answer){status, cart->version, json.data, json.len, false};
+}
+
+// READ
+
+struct fill {
+    const char *user_id;
+    struct cache_claim claim;
+    struct cache_value value;
+    bool valid; // false: nobody may use the value, take the claim back
+};
+
+static void fill_after(struct work *work, void *arg)
+{
+    const struct fill *fill = arg;
+    if (fill->valid)
+        cache_fill(work, fill->user_id, &fill->claim, &fill->value);
+    else
+        cache_drop(work, fill->user_id, &fill->claim);
+}
+
+static void leave_fill(struct work *work, struct fill *fill)
+{
+    if (!fill->claim.held)
+        return;
+    work->after = fill_after;
+    work->after_arg = fill;
+}
+
+// Step 2: with a claim, whether the lock was free is asked by a statement of its own before
+// the cart is read. In one statement the snapshot would be older than the test.
+static struct err read_database(struct work *work, const char *user_id, bool claimed,
+                                struct cart_answer *answer, bool *lock_free)
+{
+    struct pg_conn *conn;
+    struct err err = pg_acquire(work, PG_READ, &conn);
+    if (err_is(err))
+        return err;
+    struct pg_value id = pg_text(user_id);
+    struct pg_rows *rows[PG_TRIP_MAX];
+    if (claimed)
+        pg_add(conn, TRY_LOCK, &id);
+    pg_add(conn, LOAD, &id);
+    err = pg_trip(work, conn, rows);
+    pg_release(conn);
+    if (err_is(err))
+        return err;
+    const char *now;
+    *lock_free = claimed && pg_get_bool(rows[0], 0, 0);
+    answer_cart(work->mem, cart_of(work->mem, user_id, rows[claimed], &now), 200, answer);
+    return err_ok();
+}
+
+struct err cart_store_read(struct work *work, const char *user_id,
+                           struct cart_answer *answer)
+{
+    struct cache_value hit;
+    if (cache_read(work, user_id, &hit)) {
+        *answer = (struct cart_answer){200, hit.version, hit.json, hit.len, false};
+        return err_ok();
+    }
+    struct fill *fill = mem_zero(work->mem, struct fill);
+    fill->user_id = user_id;
+    if (work->cache == WORK_CACHE_MISS)
+        cache_claim_token(work, user_id, &fill->claim); // 1
+    struct err err = read_database(work, user_id, fill->claim.held, answer, &fill->valid);
+    if (!err_is(err))
+        fill->value = (struct cache_value){answer->version, answer->json, answer->len};
+    leave_fill(work, fill); // 3 is the caller's, 4 comes after it
+    return err;
+}
+
+// WRITE
+
+// Whether the preconditions let the write through (RFC 9110, section 13.2.2).
+static bool precondition_holds(const struct cart_write *write, int64_t version)
+{
+    char tag[24];
+    snprintf(tag, sizeof tag, "%lld", (long long)version);
+    if (write->if_match && parse_etag_list(write->if_match, tag, ETAG_STRONG) != ETAG_YES)
+        return false;
+    return !write->if_none_match ||
+           parse_etag_list(write->if_none_match, tag, ETAG_WEAK) == ETAG_NO;
+}
+
+// The stored answer of the same request, if there is one.
+static struct err replay(void *mem, const struct pg_rows *found,
+                         struct cart_answer *answer)
+{
+    if (!pg_get_bool(found, 0, 0))
+        return err_make(ERR_IDEMPOTENCY_KEY_REUSED, "Idempotency-Key",
+                        "the key was used for another request");
+    size_t len = pg_get_len(found, 0, 3);
+    *answer = (struct cart_answer){(int)pg_get_int(found, 0, 1), pg_get_int(found, 0, 2),
+                                   mem_strndup(mem, pg_get(found, 0, 3), len), len, true};
+    return err_ok();
+}
+
+static void add_change(struct pg_conn *conn, const struct cart *cart,
+                       const struct cart_write *write, enum cart_change change,
+                       const struct cart_line *line)
+{
+    char price[32];
+    struct pg_value params[PG_PARAMS_MAX] = {
+        pg_text(cart->user_id), pg_int(cart->version), pg_text(cart->updated_at),
+        pg_int(write->request.line.product_id)};
+    switch (change) {
+    case CART_LINE_ADDED:
+    case CART_LINE_SET:
+        snprintf(price, sizeof price, "%lld.%02lld", (long long)(line->price / 100),
+                 (long long)(line->price % 100));
+        params[4] = pg_text(line->name);
+        params[5] = pg_text(price);
+        params[6] = pg_int(line->quantity);
+        pg_add(conn, change == CART_LINE_ADDED ? INSERT_LINE : SET_LINE, params);
+        break;
+    case CART_LINE_REMOVED:
+        pg_add(conn, DELETE_LINE, params);
+        break;
+    case CART_EMPTIED:
+        pg_add(conn, DELETE_LINES, params);
+        break;
+    case CART_UNCHANGED:
+        break;
+    }
+}
+
+// Stores the answer under the key, provided that the cart is just as the answer says.
+static void add_key(struct pg_conn *conn, const struct cart *cart,
+                    const struct cart_write *write, const struct cart_answer *answer)
+{
+    struct pg_value params[] = {pg_text(write->user_id),
+                                pg_text(write->idempotency_key),
+                                pg_bytes(write->fingerprint, write->fingerprint_len),
+                                pg_int(answer->status),
+                                pg_int(answer->version),
+                                pg_text(answer->json),
+                                cart->updated_at ? pg_text(cart->updated_at) : pg_null()};
+    pg_add(conn, STORE_KEY, params);
+}
+
+// Trip 1: the lock, then what was stored under the key, then the cart, each as a statement
+// of its own so that it sees what was committed before the lock was had.
+static struct err lock_and_load(struct work *work, struct pg_conn *conn,
+                                const struct cart_write *write, struct pg_rows **found,
+                                struct pg_rows **loaded)
+{
+    struct pg_value params[] = {pg_text(write->user_id),
+                                write->idempotency_key ? pg_text(write->idempotency_key)
+                                                       : pg_null(),
+                                pg_bytes(write->fingerprint, write->fingerprint_len)};
+    struct pg_rows *rows[PG_TRIP_MAX];
+    pg_add(conn, &pg_begin, NULL);
+    pg_add(conn, LOCK, params);
+    pg_add(conn, LOAD, params);
+    if (write->idempotency_key)
+        pg_add(conn, FIND_KEY, params);
+    struct err err = pg_trip(work, conn, rows);
+    if (err_is(err))
+        return err;
+    *loaded = rows[2];
+    *found = write->idempotency_key && pg_count(rows[3]) > 0 ? rows[3] : NULL;
+    return err_ok();
+}
+
+// Trip 2: the change and COMMIT together. COMMIT is not run if the change fails, so unless
+// the change is known to have failed the outcome of a lost connection is unknown.
+static struct err change_and_commit(struct work *work, struct pg_conn *conn,
+                                    const struct cart *cart,
+                                    const struct cart_write *write,
+                                    enum cart_change change, const struct cart_line *line,
+                                    const struct cart_answer *answer)
+{
+    struct pg_rows *rows[PG_TRIP_MAX];
+    size_t n = 0;
+    if (change != CART_UNCHANGED) {
+        add_change(conn, cart, write, change, line);
+        n++;
+    }
+    if (write->idempotency_key) {
+        add_key(conn, cart, write, answer);
+        n++;
+    }
+    pg_add(conn, &pg_commit, NULL);
+    struct err err = pg_trip(work, conn, rows);
+    if (!err_is(err)) {
+        if (change != CART_UNCHANGED && pg_get_int(rows[0], 0, 0) != 1)
+            return err_make(ERR_CONFLICT, NULL, "the cart was changed without its lock");
+        return err_ok();
+    }
+    for (size_t i = 0; i < n; i++)
+        if (rows[i] && !pg_ok(rows[i])) // answered, and with a failure
+            return err;
+    return err_make(
+        ERR_OUTCOME_UNKNOWN, NULL,
+        "the database was lost while the change was being committed: read the "
+        "cart, or repeat the request with the same Idempotency-Key");
+}
+
+// One transaction. On return it has ended, or the connection is of no more use.
+static struct err write_once(struct work *work, struct pg_conn *conn,
+                             const struct cart_write *write, struct cart_answer *answer)
+{
+    struct pg_rows *found, *loaded;
+    struct err err = lock_and_load(work, conn, write, &found, &loaded); // 1
+    if (err_is(err)) {
+        pg_abandon(work, conn);
+        return err;
+    }
+    if (found) {
+        err = replay(work->mem, found, answer);
+        pg_abandon(work, conn);
+        return err;
+    }
+    const char *now;
+    struct cart *cart = cart_of(work->mem, write->user_id, loaded, &now);
+    if (!precondition_holds(write, cart->version)) {
+        answer_cart(work->mem, cart, 412, answer);
+        pg_abandon(work, conn);
+        return err_make(ERR_VERSION_MISMATCH,
+                        write->if_match ? "If-Match" : "If-None-Match",
+                        "the cart is at another version");
+    }
+    enum cart_change change;
+    size_t line = 0;
+    err = cart_apply(cart, &write->request, now, &change, &line);
+    if (err_is(err)) {
+        pg_abandon(work, conn);
+        return err;
+    }
+    struct cart_answer reply;
+    answer_cart(work->mem, cart, change == CART_LINE_ADDED ? 201 : 200, &reply);
+    if (change == CART_UNCHANGED && !write->idempotency_key) {
+        pg_abandon(work, conn);
+        *answer = reply;
+        return err_ok();
+    }
+
+    struct fill *fill = mem_zero(work->mem, struct fill);
+    fill->user_id = write->user_id;
+    if (change != CART_UNCHANGED)
+        cache_claim_tombstone(work, write->user_id, &fill->claim); // 2
+    err = change_and_commit(work, conn, cart, write, change, &cart->lines[line],
+                            &reply); // 4
+    fill->valid = !err_is(err);
+    fill->value = (struct cache_value){reply.version, reply.json, reply.len};
+    if (err.code == ERR_OUTCOME_UNKNOWN)
+        return err;         // the tombstone stays, and does no harm
+    leave_fill(work, fill); // 6
+    if (err_is(err))
+        pg_abandon(work, conn);
+    else
+        *answer = reply;
+    return err;
+}
+
+struct err cart_store_write(struct work *work, const struct cart_write *write,
+                            struct cart_answer *answer)
+{
+    if (!keylock_take(writers, write->user_id, work->deadline))
+        return err_make(ERR_OVERLOADED, NULL, "too many writes wait for this cart");
+    struct pg_conn *conn;
+    struct err err = pg_acquire(work, PG_WRITE, &conn);
+    if (!err_is(err)) {
+        int tries = 0;
+        do
+            err = write_once(work, conn, write, answer);
+        while (err.code == ERR_CONFLICT && ++tries < TRIES_MAX);
+        pg_release(conn);
+    }
+    keylock_give(writers, write->user_id);
+    return err;
+}
