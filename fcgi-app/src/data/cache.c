@@ -41,6 +41,17 @@ static struct redis_script drop_script = {
             "return redis.call('DEL', KEYS[1])",
 };
 
+// Carts whose tombstone could not be set: what the master may still hold of them is older
+// than what was written since. They are deleted before the master is used again; when there
+// are too many to remember, everything is.
+#define OWED_MAX 4096U
+
+static struct {
+    char *user_id[OWED_MAX];
+    size_t n, overflows;           // of overflows nothing else is remembered
+    size_t sent_n, sent_overflows; // those the command under way pays for
+} owed;
+
 static const struct config *config;
 static struct node_metrics {
     struct metric *hit, *miss, *error;
@@ -66,6 +77,48 @@ static struct node_metrics *metrics_of(const struct redis_node *node)
     return &node_metrics[0];
 }
 
+static struct redis_arg cart_key(void *mem, const char *user_id)
+{
+    return redis_arg_text(mem_printf(mem, "cart:%s", user_id));
+}
+
+static void owe(const char *user_id)
+{
+    if (owed.n < OWED_MAX)
+        owed.user_id[owed.n++] = mem_must(talloc_strdup(NULL, user_id));
+    else
+        owed.overflows++;
+}
+
+static void forget_owed(size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        talloc_free(owed.user_id[i]);
+    owed.n -= n;
+    memmove(owed.user_id, owed.user_id + n, owed.n * sizeof *owed.user_id);
+}
+
+// For redis_on_master(): one command after another until nothing is owed.
+static bool next_owed(void *mem, bool sent, struct redis_arg *args, size_t *n_args)
+{
+    if (sent) {
+        forget_owed(owed.sent_n);
+        owed.overflows -= owed.sent_overflows;
+    }
+    owed.sent_n = 0;
+    owed.sent_overflows = owed.overflows;
+    if (owed.n == 0)
+        return false;
+    *n_args = 1;
+    args[0] = redis_arg_text(owed.overflows ? "FLUSHDB" : "UNLINK");
+    if (owed.overflows)
+        owed.sent_n = owed.n;
+    else
+        while (owed.sent_n < owed.n && *n_args < REDIS_ARGS_MAX)
+            args[(*n_args)++] = cart_key(mem, owed.user_id[owed.sent_n++]);
+    return true;
+}
+
 void cache_setup(const struct config *c)
 {
     config = c;
@@ -78,6 +131,7 @@ void cache_setup(const struct config *c)
                                                 .miss = read_metric(node, "miss"),
                                                 .error = read_metric(node, "error")};
     }
+    redis_on_master(next_owed);
     const char *help =
         "Attempts to fill the cache; lost: a writer or another filler came.";
     stored = metrics_counter("carrito_cache_fills_total", help, "result=\"stored\"");
@@ -92,11 +146,6 @@ void cache_setup(const struct config *c)
 bool cache_on(void)
 {
     return config->cache;
-}
-
-static struct redis_arg cart_key(void *mem, const char *user_id)
-{
-    return redis_arg_text(mem_printf(mem, "cart:%s", user_id));
 }
 
 // The nodes that a read may ask, in the order in which to ask: the replicas, beginning with
@@ -219,8 +268,12 @@ void cache_claim_tombstone(struct work *work, const char *user_id,
     struct redis_reply reply;
     struct err err = redis_call(work, redis_master(), args, 5, &reply);
     claim->held = !err_is(err);
-    if (claim->held && !work->redis_node)
+    if (!claim->held) {
+        owe(user_id);
+        redis_drop(redis_master(), "a tombstone could not be set");
+    } else if (!work->redis_node) {
         work->redis_node = redis_name(redis_master());
+    }
 }
 
 void cache_fill(struct work *work, const char *user_id, const struct cache_claim *claim,

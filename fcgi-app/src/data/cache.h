@@ -48,7 +48,8 @@ bool cache_read(struct work *work, const char *user_id, struct cache_value *valu
 // claim->held says whether it may.
 void cache_claim_token(struct work *work, const char *user_id, struct cache_claim *claim);
 
-// Before COMMIT, under the cart's lock: puts a tombstone over whatever the key holds.
+// Before COMMIT, under the cart's lock: puts a tombstone over whatever the key holds. Where
+// that fails the key is deleted once the master can be reached again, before it is used.
 void cache_claim_tombstone(struct work *work, const char *user_id,
                            struct cache_claim *claim);
 

@@ -21,7 +21,6 @@
 #include "loop/resolve.h"
 
 #define NODES_MAX (1 + 8)
-#define ARGS_MAX 16
 #define MS 1000000
 
 struct redis_node {
@@ -47,6 +46,8 @@ static const struct config *config;
 static struct redis_node nodes[NODES_MAX]; // the master first
 static size_t n_nodes;
 static struct redis_script *scripts;
+static bool (*next_greeting)(void *mem, bool sent, struct redis_arg *args,
+                             size_t *n_args);
 
 // What a node answers when it cannot serve at all, as opposed to a command it refuses.
 static bool means_unable(const char *error)
@@ -102,8 +103,8 @@ static struct err node_call(void *mem, struct redis_node *node, int64_t deadline
                             const struct redis_arg *args, size_t n_args,
                             struct redis_reply *reply)
 {
-    const char *argv[ARGS_MAX];
-    size_t lens[ARGS_MAX];
+    const char *argv[REDIS_ARGS_MAX];
+    size_t lens[REDIS_ARGS_MAX];
     for (size_t i = 0; i < n_args; i++) {
         argv[i] = args[i].data;
         lens[i] = args[i].len;
@@ -201,6 +202,15 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
         if (reply.type == REDIS_STRING && reply.len < sizeof s->sha)
             memcpy(s->sha, reply.text, reply.len + 1);
     }
+    struct redis_arg args[REDIS_ARGS_MAX];
+    size_t n_args;
+    for (bool sent = false;
+         node == &nodes[0] && next_greeting && next_greeting(mem, sent, args, &n_args);
+         sent = true) {
+        err = node_call(mem, node, deadline, args, n_args, &reply);
+        if (err_is(err))
+            return err;
+    }
     // A read, not PING: a replica that lost its master answers PING and refuses reads.
     struct redis_arg probe[] = {redis_arg_text("EXISTS"),
                                 redis_arg_text("carrito:probe")};
@@ -282,6 +292,17 @@ void redis_add_script(struct redis_script *script)
     scripts = script;
 }
 
+void redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
+                                  size_t *n_args))
+{
+    next_greeting = next;
+}
+
+void redis_drop(struct redis_node *node, const char *why)
+{
+    node_fail(node, why);
+}
+
 struct redis_node *redis_master(void)
 {
     return &nodes[0];
@@ -332,7 +353,7 @@ struct err redis_eval(struct work *work, struct redis_node *node,
                       const struct redis_arg *args, size_t n_args,
                       struct redis_reply *reply)
 {
-    struct redis_arg all[ARGS_MAX] = {
+    struct redis_arg all[REDIS_ARGS_MAX] = {
         redis_arg_text("EVALSHA"), redis_arg_text(script->sha), redis_arg_text("1"), key};
     for (size_t i = 0; i < n_args; i++)
         all[4 + i] = args[i];
@@ -348,8 +369,8 @@ void redis_send(struct redis_node *node, const struct redis_arg *args, size_t n_
 {
     if (!node->up)
         return;
-    const char *argv[ARGS_MAX];
-    size_t lens[ARGS_MAX];
+    const char *argv[REDIS_ARGS_MAX];
+    size_t lens[REDIS_ARGS_MAX];
     for (size_t i = 0; i < n_args; i++) {
         argv[i] = args[i].data;
         lens[i] = args[i].len;

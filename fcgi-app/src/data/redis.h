@@ -16,6 +16,8 @@
 
 struct redis_node;
 
+#define REDIS_ARGS_MAX 16
+
 enum redis_type { REDIS_NIL, REDIS_STRING, REDIS_INTEGER, REDIS_ARRAY };
 
 // A copy of an answer, on the caller's memory.
@@ -49,6 +51,16 @@ void redis_start(void);
 
 // Has script loaded on every later connection to the master. Before redis_start().
 void redis_add_script(struct redis_script *script);
+
+// Has next asked for commands to send each time the master has been connected, before it is
+// used for anything else. next fills in args (at most REDIS_ARGS_MAX) on mem and returns
+// true, or returns false when there is nothing to send; sent says whether the command before
+// was answered on this connection. One that fails fails the connection.
+void redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
+                                  size_t *n_args));
+
+// Drops the node's connection, to begin anew on another one.
+void redis_drop(struct redis_node *node, const char *why);
 
 struct redis_node *redis_master(void);
 
