@@ -48,9 +48,9 @@ help: ## list the targets
 build: $(BUILD)/carrito-fcgi $(BUILD)/carrito-seed ## compile (V=debug, release, asan, cov)
 
 up: ## install what is missing, build, start everything on this machine, print the URL
-	dev/install up
+	@dev/install up
 	+@$(MAKE) --no-print-directory V=release build
-	V=release dev/stack up
+	@V=release dev/stack up
 
 down: ## stop what make up started; data stay
 	@dev/stack down
@@ -65,18 +65,18 @@ clean-data: ## drop the local database and cache (after make down)
 	@dev/stack clean-data
 
 test: ## all tests, about 20 minutes
-	dev/install test
+	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
 	+@$(MAKE) --no-print-directory V=asan build unit-programs
 	+@$(MAKE) --no-print-directory fuzz-programs
-	tests/run test
+	@tests/run test
 
 check: ## the quick tests, about 2 minutes
-	dev/install test
+	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
-	tests/run check
+	@tests/run check
 
 # Programs
 
