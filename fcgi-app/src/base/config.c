@@ -173,7 +173,7 @@ static void print_allowed(FILE *file, const struct row *row)
         fputs("error, warn, info or debug", file);
         break;
     case STRING:
-        fputs("any text but none", file);
+        fputs("any text, not empty", file);
         break;
     case SECRET:
         fputs("any text", file);

@@ -233,11 +233,12 @@ static int compare_keys(const void *left, const void *right)
 // equal ones. Sorting keeps a body of a few thousand keys cheap.
 static struct err pop_keys(struct scan *s, size_t first)
 {
-    struct key *keys = s->keys + first;
     size_t n = s->n_keys - first;
     s->n_keys = first;
-    if (n > 1)
-        qsort(keys, n, sizeof *keys, compare_keys);
+    if (n < 2)
+        return err_ok();
+    struct key *keys = s->keys + first;
+    qsort(keys, n, sizeof *keys, compare_keys);
     for (size_t i = 1; i < n; i++) {
         if (keys[i].len == keys[i - 1].len &&
             memcmp(keys[i].text, keys[i - 1].text, keys[i].len) == 0)

@@ -63,27 +63,31 @@ static void put_str(struct buf *line, const char *key, const char *s, size_t max
     json_put_string(line, s, len);
 }
 
-static void put_line(struct buf *line, enum log_level level, const char *event,
+static void put_field(struct buf *line, const struct log_field *f, size_t max)
+{
+    if (f->type == LOG_TYPE_STR)
+        put_str(line, f->key, f->str, max);
+    else if (f->type == LOG_TYPE_INT)
+        buf_printf(line, ",\"%s\":%lld", f->key, (long long)f->num);
+    else
+        buf_printf(line, ",\"%s\":%.3f", f->key, (double)f->num / 1e6);
+}
+
+static void put_line(struct buf *line, enum log_level level,
                      const struct log_field *fields, size_t max)
 {
     put_time(line);
     put_str(line, "level", log_level_name(level), max);
-    put_str(line, "event", event, max);
+    put_field(line, fields++, max);
     buf_printf(line, ",\"pid\":%ld", (long)getpid());
     if (request)
         put_str(line, "request_id", request, max);
-    for (const struct log_field *f = fields; f->type != LOG_TYPE_END; f++) {
-        if (f->type == LOG_TYPE_STR)
-            put_str(line, f->key, f->str, max);
-        else if (f->type == LOG_TYPE_INT)
-            buf_printf(line, ",\"%s\":%lld", f->key, (long long)f->num);
-        else
-            buf_printf(line, ",\"%s\":%.3f", f->key, (double)f->num / 1e6);
-    }
+    for (; fields->type != LOG_TYPE_END; fields++)
+        put_field(line, fields, max);
     buf_add_str(line, "}\n");
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields)
+void log_write(enum log_level level, const struct log_field *fields)
 {
     static struct buf line; // kept: a line costs no allocation
     int saved = errno;
@@ -94,7 +98,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     size_t max = LOG_LINE_MAX;
     do {
         buf_truncate(&line, 0);
-        put_line(&line, level, event, fields, max);
+        put_line(&line, level, fields, max);
         max /= 2;
     } while (line.len > LOG_LINE_MAX && max > 0);
 

@@ -31,11 +31,13 @@ struct log_field {
 // log_event(LOG_WARN, "redis-down", LOG_STR("node", name), LOG_INT("errno", errno)): a
 // line with time (RFC 3339, UTC, microseconds), level, event, pid, request_id if set, and
 // the fields. The fields are not evaluated when the level is switched off. Keeps errno.
-#define log_event(level, event, ...)                                              \
-    do {                                                                          \
-        if (log_enabled(level))                                                   \
-            log_write(level, event,                                               \
-                      (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}}); \
+#define log_event(level, event, ...)                          \
+    do {                                                      \
+        if (log_enabled(level)) {                             \
+            const struct log_field log_fields[] = {           \
+                LOG_STR("event", event), ##__VA_ARGS__, {0}}; \
+            log_write(level, log_fields);                     \
+        }                                                     \
     } while (0)
 
 // The name as in LOG_LEVEL: error, warn, info, debug.
@@ -48,5 +50,5 @@ bool log_enabled(enum log_level level);
 // The id that following lines carry as request_id; NULL for none. It is not copied.
 void log_set_request(const char *request_id);
 
-// Behind log_event: `fields` ends with one of type LOG_TYPE_END.
-void log_write(enum log_level level, const char *event, const struct log_field *fields);
+// Behind log_event: the first of `fields` is the event, the last has type LOG_TYPE_END.
+void log_write(enum log_level level, const struct log_field *fields);

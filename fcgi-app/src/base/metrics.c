@@ -197,7 +197,7 @@ struct slots {
 
 static void look_at_slots(struct slots *s)
 {
-    *s = (struct slots){.n = 1, .live = {true}, .n_live = 1};
+    *s = (struct slots){.n = 1, .n_live = 1};
     if (!metrics_file_is_open())
         return;
     s->n = metrics_file_slots();
