@@ -97,9 +97,11 @@ int main(int argc, char **argv)
         return 1;
     }
     fcgi_listen(STDIN_FILENO, &config);
-    ev_signal on_term, on_int;
+    // multiwatch 1.0.0 sends SIGQUIT when it is told to use SIGTERM.
+    ev_signal on_term, on_int, on_quit;
     drain_on(&on_term, SIGTERM);
     drain_on(&on_int, SIGINT);
+    drain_on(&on_quit, SIGQUIT);
     signal(SIGPIPE, SIG_IGN);
     if (config.cache)
         redis_start();

@@ -109,6 +109,8 @@ static struct err node_call(void *mem, struct redis_node *node, int64_t deadline
         argv[i] = args[i].data;
         lens[i] = args[i].len;
     }
+    if (!node->wire.ac)
+        return err_make(ERR_REDIS, NULL, "the connection was lost");
     struct call *call = calloc(1, sizeof *call);
     if (!call)
         abort();
@@ -202,6 +204,13 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
         if (reply.type == REDIS_STRING && reply.len < sizeof s->sha)
             memcpy(s->sha, reply.text, reply.len + 1);
     }
+    // A read, not PING: a replica that lost its master answers PING and refuses reads.
+    struct redis_arg probe[] = {redis_arg_text("EXISTS"),
+                                redis_arg_text("carrito:probe")};
+    err = node_call(mem, node, deadline, probe, 2, &reply);
+    if (err_is(err))
+        return err;
+    // Last, so that nothing is waited for between the final question and the node's use.
     struct redis_arg args[REDIS_ARGS_MAX];
     size_t n_args;
     for (bool sent = false;
@@ -211,10 +220,7 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
         if (err_is(err))
             return err;
     }
-    // A read, not PING: a replica that lost its master answers PING and refuses reads.
-    struct redis_arg probe[] = {redis_arg_text("EXISTS"),
-                                redis_arg_text("carrito:probe")};
-    return node_call(mem, node, deadline, probe, 2, &reply);
+    return err_ok();
 }
 
 static void node_keep(void *arg)
@@ -300,7 +306,8 @@ void redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
 
 void redis_drop(struct redis_node *node, const char *why)
 {
-    node_fail(node, why);
+    if (node->up)
+        node_fail(node, why);
 }
 
 struct redis_node *redis_master(void)

@@ -59,7 +59,7 @@ void redis_add_script(struct redis_script *script);
 void redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
                                   size_t *n_args));
 
-// Drops the node's connection, to begin anew on another one.
+// Drops the connection of a node that is up, to begin anew on another one.
 void redis_drop(struct redis_node *node, const char *why);
 
 struct redis_node *redis_master(void);

@@ -153,11 +153,13 @@ static void put_timing(struct buf *b, const struct request *req)
     int64_t app = total - work->redis_ns - work->db_ns;
     buf_printf(b, "Server-Timing: app;dur=%lld.%03lld", (long long)(app / MS),
                (long long)(app / 1000 % 1000));
-    if (work->redis_ns > 0)
-        buf_printf(b, ", redis;desc=\"%s\";dur=%lld.%03lld",
-                   work->redis_node ? work->redis_node : "none",
-                   (long long)(work->redis_ns / MS),
+    if (work->redis_ns > 0) {
+        buf_add_str(b, ", redis");
+        if (work->redis_node)
+            buf_printf(b, ";desc=\"%s\"", work->redis_node);
+        buf_printf(b, ";dur=%lld.%03lld", (long long)(work->redis_ns / MS),
                    (long long)(work->redis_ns / 1000 % 1000));
+    }
     if (work->db_ns > 0)
         buf_printf(b, ", db;dur=%lld.%03lld", (long long)(work->db_ns / MS),
                    (long long)(work->db_ns / 1000 % 1000));

@@ -76,6 +76,13 @@ static struct err fold_all(struct work *work, struct pg_conn *conn)
     }
 }
 
+// For those who wait for the same refresh.
+static void share(const char *json, size_t len, int64_t begun_at)
+{
+    talloc_free(last.json);
+    last = (struct answer){begun_at, clock_mono_ns(), mem_strndup(NULL, json, len), len};
+}
+
 static struct err load_top(struct work *work, struct pg_conn *conn)
 {
     struct pg_value top = pg_int(STATS_TOP);
@@ -92,10 +99,9 @@ static struct err load_top(struct work *work, struct pg_conn *conn)
             (int32_t)pg_get_int(rows[0], i, 0), pg_get(rows[0], i, 1),
             pg_get_int(rows[0], i, 2), pg_get_int(rows[0], i, 3)};
     struct buf json;
-    buf_init(&json, NULL, 1024);
+    buf_init(&json, work->mem, 1024);
     stats_put_json(&json, products, n);
-    talloc_free(last.json);
-    last = (struct answer){begun, clock_mono_ns(), json.data, json.len};
+    share(json.data, json.len, begun);
     metrics_add(refreshes, 1);
     return err_ok();
 }
@@ -111,8 +117,10 @@ static struct err refresh_locked(struct work *work, struct pg_conn *conn,
                                  const char **json, size_t *len)
 {
     enum work_cache seen = work->cache;
-    if (cache_on() && cache_get_plain(work, KEY, json, len))
-        return err_ok(); // another process made it while this one waited
+    if (cache_on() && cache_get_plain(work, KEY, json, len)) {
+        share(*json, *len, 0); // another process made it while this one waited
+        return err_ok();
+    }
     work->cache = seen;
     struct err err = load_top(work, conn);
     if (err_is(err))
