@@ -8,8 +8,9 @@ CREATE TABLE cart (
     user_id    text COLLATE "C" PRIMARY KEY,
     version    bigint NOT NULL,            -- grows by one with each change
     updated_at timestamptz NOT NULL,
-    CONSTRAINT cart_user_id_form
-        CHECK (user_id ~ '^[A-Za-z0-9._-]{1,64}$' AND user_id NOT IN ('.', '..')),
+    CONSTRAINT cart_user_id_form       -- '^[...]{1,64}$' says the same, ten times slower
+        CHECK (char_length(user_id) BETWEEN 1 AND 64 AND user_id !~ '[^A-Za-z0-9._-]'
+               AND user_id NOT IN ('.', '..')),
     CONSTRAINT cart_version_positive CHECK (version >= 1)
 );
 

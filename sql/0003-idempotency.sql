@@ -10,6 +10,7 @@ CREATE TABLE idempotency_key (
     body        text NOT NULL,
     created_at  timestamptz NOT NULL,
     PRIMARY KEY (user_id, key),
-    CONSTRAINT idempotency_key_form CHECK (key ~ '^[!-~]{1,255}$')
+    CONSTRAINT idempotency_key_form
+        CHECK (char_length(key) BETWEEN 1 AND 255 AND key !~ '[^!-~]')
 );
 CREATE INDEX idempotency_key_age ON idempotency_key (created_at);
