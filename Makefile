@@ -157,7 +157,7 @@ tidy: ## clang-tidy
 	    -- $(CPPFLAGS_OURS) -std=gnu17 $(CFLAGS_LIBS) 2>/dev/null' tidy
 
 cppcheck: ## cppcheck
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingIncludeSystem --error-exitcode=1 -D_GNU_SOURCE -I$(SRC) \
 	    $(CHECKED)
 

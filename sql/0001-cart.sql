@@ -17,7 +17,7 @@ CREATE TABLE cart (
 CREATE TABLE cart_item (
     user_id    text COLLATE "C" NOT NULL REFERENCES cart ON DELETE CASCADE,
     product_id integer NOT NULL,
-    added_in   bigint NOT NULL,            -- the cart's version that added the line: its place
+    added_in   bigint NOT NULL,            -- the cart's version that added the line
     name       text NOT NULL,
     price      numeric(12, 2) NOT NULL,
     quantity   integer NOT NULL,
@@ -30,11 +30,11 @@ CREATE TABLE cart_item (
     CONSTRAINT cart_item_quantity_range CHECK (quantity BETWEEN 1 AND 999)
 );
 
--- No CHECK can count rows, so this one rule is a trigger that reports itself as a CHECK. It
--- counts what it can see: two transactions that add to one cart at once must take turns, as
--- the service's do. The count is a subquery of its own for each cart, without sequential
--- scans, because the plan is kept: made while cart_item was small it would else read the
--- whole table at each insert once it has grown.
+-- No CHECK can count rows, so this one rule is a trigger that reports itself as a CHECK.
+-- It counts what it can see: two transactions that add to one cart at once must take
+-- turns, as the service's do. The count is a subquery of its own for each cart, without
+-- sequential scans, because the plan is kept: made while cart_item was small it would
+-- else read the whole table at each insert once it has grown.
 CREATE FUNCTION cart_item_check_lines() RETURNS trigger
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN

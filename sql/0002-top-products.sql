@@ -1,9 +1,10 @@
 -- Totals by product, kept so that no two carts ever wait for each other.
 --
--- A total that every writer updates in place is one row that all buyers of a popular product
--- queue for until the one before has committed. So a writer only inserts what it changed
--- (product_delta), whatever writes to cart_item: a statement trigger does it. product_fold()
--- moves deltas into the totals in batches; it alone updates totals, one caller at a time.
+-- A total that every writer updates in place is one row that all buyers of a popular
+-- product queue for until the one before has committed. So a writer only inserts what it
+-- changed (product_delta), whatever writes to cart_item: a statement trigger does it.
+-- product_fold() moves deltas into the totals in batches; it alone updates totals, one
+-- caller at a time.
 
 CREATE TABLE product_delta (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -73,7 +74,8 @@ CREATE TRIGGER cart_item_delete_delta AFTER DELETE ON cart_item
     REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION cart_item_delete_delta();
 
--- TRUNCATE fires none of these. It holds cart_item alone, so no other change is under way.
+-- TRUNCATE fires none of these. It holds cart_item alone, so no other change is under
+-- way.
 CREATE FUNCTION cart_item_truncate_totals() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -84,11 +86,12 @@ END $$;
 CREATE TRIGGER cart_item_truncate_totals AFTER TRUNCATE ON cart_item
     FOR EACH STATEMENT EXECUTE FUNCTION cart_item_truncate_totals();
 
--- Folds the oldest deltas, about batch of them, into the totals. Returns how many it folded;
--- fewer than batch means that none is left. Callers take turns: the lock is held until the
--- caller's transaction ends. A change of one line comes with a larger id than the change it
--- follows, so no total drops below zero in between. Sequential scans are off because deltas
--- come and go by the ten thousand: the plan that is kept must suit the most.
+-- Folds the oldest deltas, about batch of them, into the totals. Returns how many it
+-- folded; fewer than batch means that none is left. Callers take turns: the lock is held
+-- until the caller's transaction ends. A change of one line comes with a larger id than
+-- the change it follows, so no total drops below zero in between. Sequential scans are
+-- off because deltas come and go by the ten thousand: the plan that is kept must suit the
+-- most.
 CREATE FUNCTION product_fold(batch bigint) RETURNS bigint
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE

@@ -1,5 +1,5 @@
-// carrito-fcgi: the FastCGI program. spawn-fcgi gives it the listening socket as descriptor
-// 0; multiwatch runs one per core and starts another when one dies.
+// carrito-fcgi: the FastCGI program. spawn-fcgi gives it the listening socket as
+// descriptor 0; multiwatch runs one per core and starts another when one dies.
 
 #include <ev.h>
 #include <signal.h>

@@ -58,11 +58,10 @@ struct err cart_check_user_id(const char *text, size_t len) must_check;
 struct err cart_parse_product_id(const char *text, size_t len,
                                  int32_t *product_id) must_check;
 
-// Carries the request out on the cart: lines, version and updated_at (set to now if anything
-// changed). *change says what happened, and *line (an index) where, for CART_LINE_ADDED and
-// CART_LINE_SET.
-// Errors, which leave the cart as it was: ERR_LINE_NOT_FOUND, ERR_TOO_MANY_UNITS,
-// ERR_TOO_MANY_LINES.
+// Carries the request out on the cart: lines, version and updated_at (set to now if
+// anything changed). *change says what happened, and *line (an index) where, for
+// CART_LINE_ADDED and CART_LINE_SET. Errors, which leave the cart as it was:
+// ERR_LINE_NOT_FOUND, ERR_TOO_MANY_UNITS, ERR_TOO_MANY_LINES.
 struct err cart_apply(struct cart *cart, const struct cart_request *request,
                       const char *now, enum cart_change *change, size_t *line) must_check;
 

@@ -1,4 +1,5 @@
-// The cart's handlers: from a request to the store's words, and from its answer to a reply.
+// The cart's handlers: from a request to the store's words, and from its answer to a
+// reply.
 
 #include "cart/cart_http.h"
 

@@ -1,9 +1,10 @@
 // Carts in PostgreSQL, with copies in the cache.
 //
-// Whoever changes a cart holds its advisory lock, from before it reads the cart until COMMIT
-// or ROLLBACK. Invariant: a tombstone stands in the cache, or could not be set there, before
-// a change is committed; a value is put in only by a reader that saw the lock free before it
-// read, under a token no writer has since overwritten, or by the writer itself.
+// Whoever changes a cart holds its advisory lock, from before it reads the cart until
+// COMMIT or ROLLBACK. Invariant: a tombstone stands in the cache, or could not be set
+// there, before a change is committed; a value is put in only by a reader that saw the
+// lock free before it read, under a token no writer has since overwritten, or by the
+// writer itself.
 
 #include "cart/cart_store.h"
 
@@ -150,8 +151,8 @@ static void leave_fill(struct work *work, struct fill *fill)
     work->after_arg = fill;
 }
 
-// Step 2: with a claim, whether the lock was free is asked by a statement of its own before
-// the cart is read. In one statement the snapshot would be older than the test.
+// Step 2: with a claim, whether the lock was free is asked by a statement of its own
+// before the cart is read. In one statement the snapshot would be older than the test.
 static struct err read_database(struct work *work, const char *user_id, bool claimed,
                                 struct cart_answer *answer, bool *lock_free)
 {
@@ -262,8 +263,8 @@ static void add_key(struct pg_conn *conn, const struct cart *cart,
     pg_add(conn, STORE_KEY, params);
 }
 
-// Trip 1: the lock, then what was stored under the key, then the cart, each as a statement
-// of its own so that it sees what was committed before the lock was had.
+// Trip 1: the lock, then what was stored under the key, then the cart, each as a
+// statement of its own so that it sees what was committed before the lock was had.
 static struct err lock_and_load(struct work *work, struct pg_conn *conn,
                                 const struct cart_write *write, struct pg_rows **found,
                                 struct pg_rows **loaded)
@@ -286,8 +287,8 @@ static struct err lock_and_load(struct work *work, struct pg_conn *conn,
     return err_ok();
 }
 
-// Trip 2: the change and COMMIT together. COMMIT is not run if the change fails, so unless
-// the change is known to have failed the outcome of a lost connection is unknown.
+// Trip 2: the change and COMMIT together. COMMIT is not run if the change fails, so
+// unless the change is known to have failed the outcome of a lost connection is unknown.
 static struct err change_and_commit(struct work *work, struct pg_conn *conn,
                                     const struct cart *cart,
                                     const struct cart_write *write,

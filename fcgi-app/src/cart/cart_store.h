@@ -1,7 +1,7 @@
 // Carts where they are kept: PostgreSQL, and copies in the cache.
 //
-// READ and WRITE are the two halves of the protocol that keeps the copies right; the steps
-// are numbered in cart_store.c as in fcgi-app/ARCHITECTURE.md.
+// READ and WRITE are the two halves of the protocol that keeps the copies right; the
+// steps are numbered in cart_store.c as in fcgi-app/ARCHITECTURE.md.
 #pragma once
 
 #include <stdbool.h>
@@ -36,8 +36,8 @@ struct cart_write {
 // Registers the statements. After pg_setup().
 void cart_store_setup(const struct config *config);
 
-// The cart of user_id, from the cache or the database; an unknown cart has version 0.
-// A fill of the cache is left in work->after. Errors: those of pg_acquire() and pg_trip().
+// The cart of user_id, from the cache or the database; an unknown cart has version 0. A
+// fill of the cache is left in work->after. Errors: those of pg_acquire() and pg_trip().
 struct err cart_store_read(struct work *work, const char *user_id,
                            struct cart_answer *answer) must_check;
 

@@ -22,8 +22,8 @@
 
 #define NODES_MAX 9
 
-// KEYS[1] the cart; ARGV[1] the token. Only an absent key may be claimed: a value is newer
-// than what this reader saw, a tombstone's writer fills, a token's owner fills.
+// KEYS[1] the cart; ARGV[1] the token. Only an absent key may be claimed: a value is
+// newer than what this reader saw, a tombstone's writer fills, a token's owner fills.
 static struct redis_script claim_script = {
     .text =
         "return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', " TOKEN_MS ") and 1 or 0",
@@ -42,8 +42,8 @@ static struct redis_script drop_script = {
 };
 
 // Carts whose tombstone could not be set: what the master may still hold of them is older
-// than what was written since. They are deleted before the master is used again; when there
-// are too many to remember, everything is.
+// than what was written since. They are deleted before the master is used again; when
+// there are too many to remember, everything is.
 #define OWED_MAX 4096U
 
 static struct {
@@ -148,8 +148,8 @@ bool cache_on(void)
     return config->cache;
 }
 
-// The nodes that a read may ask, in the order in which to ask: the replicas, beginning with
-// another one each time, then the master.
+// The nodes that a read may ask, in the order in which to ask: the replicas, beginning
+// with another one each time, then the master.
 static size_t read_order(struct redis_node *order[NODES_MAX])
 {
     size_t n = 0, replicas = redis_replicas();

@@ -4,14 +4,15 @@
 //   V <version> <user_id>\n<json>   a value, CACHE_TTL_S long
 //   T <nonce>                       a token: a reader is about to fill (5 s)
 //   X <nonce>                       a tombstone: a write is under way (10 s)
-// A value gets in only over the token or tombstone of its own filler, with a database read
-// or write made while no other writer held the cart's lock. Any later writer's tombstone
-// kills the token, so neither expiry, nor eviction, nor a slow filler can put an old cart
-// back: the lease of Nishtala et al., "Scaling Memcache at Facebook" (NSDI 2013).
+// A value gets in only over the token or tombstone of its own filler, with a database
+// read or write made while no other writer held the cart's lock. Any later writer's
+// tombstone kills the token, so neither expiry, nor eviction, nor a slow filler can put
+// an old cart back: the lease of Nishtala et al., "Scaling Memcache at Facebook" (NSDI
+// 2013).
 //
 // Reads are spread over the replicas; a replica that is down is passed over, the master
-// stands in when none is left, and without any node the caller goes to PostgreSQL. Nothing
-// here is an error to a request.
+// stands in when none is left, and without any node the caller goes to PostgreSQL.
+// Nothing here is an error to a request.
 #pragma once
 
 #include <stdbool.h>
@@ -40,16 +41,17 @@ void cache_setup(const struct config *config);
 // Whether CACHE=on.
 bool cache_on(void);
 
-// Looks for user_id's cart. True for a hit, with *value on work->mem. Sets work->cache and
-// work->redis_node.
+// Looks for user_id's cart. True for a hit, with *value on work->mem. Sets work->cache
+// and work->redis_node.
 bool cache_read(struct work *work, const char *user_id, struct cache_value *value);
 
 // After a miss, before the database is read: announces that this reader is about to fill.
 // claim->held says whether it may.
 void cache_claim_token(struct work *work, const char *user_id, struct cache_claim *claim);
 
-// Before COMMIT, under the cart's lock: puts a tombstone over whatever the key holds. Where
-// that fails the key is deleted once the master can be reached again, before it is used.
+// Before COMMIT, under the cart's lock: puts a tombstone over whatever the key holds.
+// Where that fails the key is deleted once the master can be reached again, before it is
+// used.
 void cache_claim_tombstone(struct work *work, const char *user_id,
                            struct cache_claim *claim);
 

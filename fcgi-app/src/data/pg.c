@@ -1,8 +1,8 @@
 // The pools of PostgreSQL connections, and the statements that each connection prepares.
 //
-// Invariant: idle + busy + opening <= the pool's limit. Who asks for a connection and finds
-// none idle queues; a freed or opened connection goes to the head of the queue. Connections
-// are opened in the background, so an asker that gives up does not waste one.
+// Invariant: idle + busy + opening <= the pool's limit. Who asks for a connection and
+// finds none idle queues; a freed or opened connection goes to the head of the queue.
+// Connections are opened in the background, so an asker that gives up does not waste one.
 
 #include "data/pg.h"
 

@@ -1,9 +1,9 @@
 // PostgreSQL: pools of non-blocking connections, prepared statements, pipelined trips.
 //
 // A trip sends several statements at once and waits once for all their results (libpq's
-// pipeline mode). Every wait is bounded: for a connection by PG_POOL_WAIT_MS, for a trip by
-// PG_TIMEOUT_MS, for both by the work's deadline. A connection that missed its deadline is
-// closed; its pool opens another when it is next wanted.
+// pipeline mode). Every wait is bounded: for a connection by PG_POOL_WAIT_MS, for a trip
+// by PG_TIMEOUT_MS, for both by the work's deadline. A connection that missed its
+// deadline is closed; its pool opens another when it is next wanted.
 #pragma once
 
 #include <stdbool.h>

@@ -1,7 +1,8 @@
 // One connection to PostgreSQL: opening it, and trips in pipeline mode.
 //
 // Invariant: between trips the pipeline is empty and synchronised. Whatever breaks that
-// (a deadline, a lost connection) sets conn->broken, and a broken connection is only closed.
+// (a deadline, a lost connection) sets conn->broken, and a broken connection is only
+// closed.
 
 #include "data/pg_conn.h"
 
@@ -169,7 +170,7 @@ void pg_add(struct pg_conn *conn, const struct pg_stmt *stmt,
     const char *values[PG_PARAMS_MAX];
     int lengths[PG_PARAMS_MAX], formats[PG_PARAMS_MAX];
     char numbers[PG_PARAMS_MAX][24];
-    for (int i = 0; i < stmt->n_params; i++) {
+    for (int i = 0; params && i < stmt->n_params; i++) {
         values[i] = params[i].type == PG_NULL ? NULL : params[i].data;
         lengths[i] = (int)params[i].len;
         formats[i] = params[i].type == PG_BYTES;
@@ -186,7 +187,8 @@ void pg_add(struct pg_conn *conn, const struct pg_stmt *stmt,
 
 // Opening
 
-// Gives libpq the address instead of the name, which it would look up with the loop at rest.
+// Gives libpq the address instead of the name, which it would look up with the loop at
+// rest.
 static struct err resolve_options(void *mem, PQconninfoOption *options, int64_t deadline,
                                   const char *keys[OPTIONS_MAX],
                                   const char *values[OPTIONS_MAX], size_t *n)
@@ -289,7 +291,8 @@ struct err pg_conn_open(void *mem, const char *conninfo, int64_t timeout_ms,
                         int64_t deadline, struct pg_conn **out)
 {
     // The server gives up no later than this program does, so that no statement and no
-    // transaction outlives the interest in it; on a lock sooner, so that its reason is told.
+    // transaction outlives the interest in it; on a lock sooner, so that its reason is
+    // told.
     const char *session = mem_printf(
         mem,
         "-c default_transaction_isolation=read\\ committed -c client_encoding=UTF8 "

@@ -23,9 +23,9 @@ struct pg_conn {
     struct pg_conn *next;
 };
 
-// Opens a connection as the conninfo says, prepares the statements and checks the session,
-// all by deadline. *out is the caller's. Errors: ERR_DATABASE_UNAVAILABLE with detail on
-// mem. Coroutines only.
+// Opens a connection as the conninfo says, prepares the statements and checks the
+// session, all by deadline. *out is the caller's. Errors: ERR_DATABASE_UNAVAILABLE with
+// detail on mem. Coroutines only.
 struct err pg_conn_open(void *mem, const char *conninfo, int64_t timeout_ms,
                         int64_t deadline, struct pg_conn **out) must_check;
 

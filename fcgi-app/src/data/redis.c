@@ -1,9 +1,10 @@
 // The Redis nodes: owns their connections and breakers.
 //
 // Each node has a coroutine that connects, logs in, probes, and then sleeps until the
-// connection fails, over and over. Invariant: node->up implies node->wire.ac is connected;
-// whoever meets a fault calls node_fail(), which clears up, drops the connection (hiredis
-// then answers every waiting command with NULL) and wakes that coroutine.
+// connection fails, over and over. Invariant: node->up implies node->wire.ac is
+// connected; whoever meets a fault calls node_fail(), which clears up, drops the
+// connection (hiredis then answers every waiting command with NULL) and wakes that
+// coroutine.
 
 #include "data/redis.h"
 

@@ -1,9 +1,9 @@
 // The Redis nodes: one connection to each per process, shared by all coroutines.
 //
-// Each node has a circuit breaker (Nygard, "Release It!"): a node that answered late, broke
-// its connection or says that it cannot serve is left alone at once, for every request, and
-// probed again after REDIS_RETRY_MS until it serves. After a late answer the connection is
-// dropped: that answer would else be taken for the next command's.
+// Each node has a circuit breaker (Nygard, "Release It!"): a node that answered late,
+// broke its connection or says that it cannot serve is left alone at once, for every
+// request, and probed again after REDIS_RETRY_MS until it serves. After a late answer the
+// connection is dropped: that answer would else be taken for the next command's.
 #pragma once
 
 #include <stdbool.h>
@@ -52,10 +52,10 @@ void redis_start(void);
 // Has script loaded on every later connection to the master. Before redis_start().
 void redis_add_script(struct redis_script *script);
 
-// Has next asked for commands to send each time the master has been connected, before it is
-// used for anything else. next fills in args (at most REDIS_ARGS_MAX) on mem and returns
-// true, or returns false when there is nothing to send; sent says whether the command before
-// was answered on this connection. One that fails fails the connection.
+// Has next asked for commands to send each time the master has been connected, before it
+// is used for anything else. next fills in args (at most REDIS_ARGS_MAX) on mem and
+// returns true, or returns false when there is nothing to send; sent says whether the
+// command before was answered on this connection. One that fails fails the connection.
 void redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
                                   size_t *n_args));
 
@@ -74,10 +74,10 @@ const char *redis_name(const struct redis_node *node);
 // Whether the breaker is closed: the node is connected and has served its last command.
 bool redis_is_up(const struct redis_node *node);
 
-// Sends one command and waits for its answer, REDIS_TIMEOUT_MS or until the work's deadline;
-// the wait counts as work->redis_ns.
-// Errors: ERR_REDIS, with detail: the node is down, was late, or refused the command. Then
-// whether the command took effect is unknown. Coroutines only.
+// Sends one command and waits for its answer, REDIS_TIMEOUT_MS or until the work's
+// deadline; the wait counts as work->redis_ns. Errors: ERR_REDIS, with detail: the node
+// is down, was late, or refused the command. Then whether the command took effect is
+// unknown. Coroutines only.
 struct err redis_call(struct work *work, struct redis_node *node,
                       const struct redis_arg *args, size_t n_args,
                       struct redis_reply *reply) must_check;

@@ -1,4 +1,5 @@
-// hiredis on the loop: an adapter like those it ships, but for one thing: it gathers writes.
+// hiredis on the loop: an adapter like those it ships, but for one thing: it gathers
+// writes.
 
 #include "data/redis_wire.h"
 

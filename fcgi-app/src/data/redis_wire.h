@@ -7,8 +7,8 @@
 
 #include "data/redis.h"
 
-// A connection's watchers. Commands are not sent one by one: what a turn's coroutines wrote
-// leaves in one write when the turn ends.
+// A connection's watchers. Commands are not sent one by one: what a turn's coroutines
+// wrote leaves in one write when the turn ends.
 struct redis_wire {
     redisAsyncContext *ac;
     ev_io readable, writable;

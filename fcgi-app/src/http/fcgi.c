@@ -1,14 +1,15 @@
 // FastCGI on the loop; the only file that knows libfcgi.
 //
 // nginx keeps its connections open and sends one request after another on each. libfcgi
-// would block in accept and read: here the loop waits for both, and libfcgi is called when
-// a request is there to read. Invariant: conn->busy from the moment a connection can be read
-// until its reply is sent; only then may the next request be read from it.
+// would block in accept and read: here the loop waits for both, and libfcgi is called
+// when a request is there to read. Invariant: conn->busy from the moment a connection can
+// be read until its reply is sent; only then may the next request be read from it.
 //
-// What libfcgi does that has to be kept from it: at the end of a connection it would accept
-// another (so it is given no listening socket), and closing it would wait up to two seconds
-// for the peer (so the request is marked as detached, which closes at once). nginx sends a
-// request whole; a peer that stalls in one is cut off by the socket's time-outs.
+// What libfcgi does that has to be kept from it: at the end of a connection it would
+// accept another (so it is given no listening socket), and closing it would wait up to
+// two seconds for the peer (so the request is marked as detached, which closes at once).
+// nginx sends a request whole; a peer that stalls in one is cut off by the socket's
+// time-outs.
 
 #include "http/fcgi.h"
 
@@ -95,8 +96,8 @@ static const char *param(void *mem, const struct conn *conn, const char *name)
     return value ? mem_strndup(mem, value, strlen(value)) : NULL;
 }
 
-// Reads the body to its end, also where nobody wants it: what is left would be taken for the
-// beginning of the next request. False when it is not as long as announced.
+// Reads the body to its end, also where nobody wants it: what is left would be taken for
+// the beginning of the next request. False when it is not as long as announced.
 static bool read_body(struct conn *conn, struct request *req, size_t announced)
 {
     char rest[4096];

@@ -7,6 +7,6 @@
 // After loop_init(), dispatch_setup().
 void fcgi_listen(int fd, const struct config *config);
 
-// Accepts no more connections and closes those at rest. Requests in work are finished, then
-// the loop is stopped; after ten seconds it is stopped in any case.
+// Accepts no more connections and closes those at rest. Requests in work are finished,
+// then the loop is stopped; after ten seconds it is stopped in any case.
 void fcgi_drain(void);

@@ -23,8 +23,8 @@ struct route_table {
     const struct route *routes;
 };
 
-// The route of req->path and req->method among the tables (the last has NULL routes), with
-// req->params filled in. Errors: ERR_NOT_FOUND; ERR_METHOD_NOT_ALLOWED, with *allow (on the
-// request's memory) the methods the path does have, for the Allow header.
+// The route of req->path and req->method among the tables (the last has NULL routes),
+// with req->params filled in. Errors: ERR_NOT_FOUND; ERR_METHOD_NOT_ALLOWED, with *allow
+// (on the request's memory) the methods the path does have, for the Allow header.
 struct err router_match(const struct route_table *tables, struct request *req,
                         const struct route **route, const char **allow) must_check;

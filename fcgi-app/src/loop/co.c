@@ -1,11 +1,12 @@
 // Coroutines on glibc's ucontext.
 //
-// swapcontext() saves the signal mask with a system call at each switch. So it only makes the
-// first entry to a stack; after that sigsetjmp() and siglongjmp() do the switching, without
-// a system call (the technique of Engelschall, "Portable Multithreading", USENIX 2000). That
-// jump goes to a deeper frame of another stack, which _FORTIFY_SOURCE takes for an attack:
-// the Makefile builds this one file without it. Address sanitizer has to be told of each
-// switch and follows swapcontext() only, so its builds use that throughout.
+// swapcontext() saves the signal mask with a system call at each switch. So it only makes
+// the first entry to a stack; after that sigsetjmp() and siglongjmp() do the switching,
+// without a system call (the technique of Engelschall, "Portable Multithreading", USENIX
+// 2000). That jump goes to a deeper frame of another stack, which _FORTIFY_SOURCE takes
+// for an attack: the Makefile builds this one file without it. Address sanitizer has to
+// be told of each switch and follows swapcontext() only, so its builds use that
+// throughout.
 
 #include "loop/co.h"
 

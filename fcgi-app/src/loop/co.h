@@ -1,9 +1,9 @@
 // Coroutines: one stack per request, all in one thread.
 //
 // A coroutine runs until it returns or calls co_wait(); nothing else takes the processor
-// from it, so what two coroutines share needs no lock between two waits. They are only ever
-// entered from the event loop (loop.h), once per turn, which is what lets a turn's commands
-// leave in one write. Stacks are pooled and have a guard page below them.
+// from it, so what two coroutines share needs no lock between two waits. They are only
+// ever entered from the event loop (loop.h), once per turn, which is what lets a turn's
+// commands leave in one write. Stacks are pooled and have a guard page below them.
 #pragma once
 
 #include <stdbool.h>
@@ -21,9 +21,9 @@ void co_start(void (*fn)(void *arg), void *arg);
 // The running coroutine, or NULL on the loop's own stack.
 struct co *co_self(void);
 
-// Gives up the processor until co_wake() or until deadline (clock_mono_ns()).
-// Returns true when woken, false when the deadline came first. A wake-up that nobody waits
-// for is dropped, so say who is to wake you before you wait. Coroutines only.
+// Gives up the processor until co_wake() or until deadline (clock_mono_ns()). Returns
+// true when woken, false when the deadline came first. A wake-up that nobody waits for is
+// dropped, so say who is to wake you before you wait. Coroutines only.
 bool co_wait(int64_t deadline);
 
 // Lets co go on in this turn of the loop; does nothing unless it is in co_wait().

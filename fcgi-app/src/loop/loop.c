@@ -20,7 +20,8 @@ static void on_before_wait(struct ev_loop *l, ev_prepare *w, int events)
     (void)l;
     (void)w;
     (void)events;
-    // A flush can fail and so wake those who wait for an answer: go on until all is quiet.
+    // A flush can fail and so wake those who wait for an answer: go on until all is
+    // quiet.
     while (co_run_ready())
         for (int i = 0; i < n_flush; i++)
             flush[i]();

@@ -1,8 +1,8 @@
 // The event loop: one per process, on libev.
 //
-// A turn: events are gathered and their callbacks run, which wake or start coroutines; then,
-// before the loop waits again, all ready coroutines run, and then the flush hooks send what
-// the coroutines have written, until neither has anything left to do.
+// A turn: events are gathered and their callbacks run, which wake or start coroutines;
+// then, before the loop waits again, all ready coroutines run, and then the flush hooks
+// send what the coroutines have written, until neither has anything left to do.
 #pragma once
 
 #include <stdbool.h>

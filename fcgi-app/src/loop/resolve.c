@@ -1,8 +1,8 @@
 // Host names to addresses by getaddrinfo_a(3).
 //
 // glibc answers in a thread of its own. That thread only sets a flag and rings the loop's
-// bell; all else happens in the loop's thread. A request whose coroutine has stopped waiting
-// is freed when its answer comes.
+// bell; all else happens in the loop's thread. A request whose coroutine has stopped
+// waiting is freed when its answer comes.
 
 #include "loop/resolve.h"
 

@@ -1,9 +1,9 @@
 // Top products in PostgreSQL and Redis.
 //
 // Writers only insert deltas (sql/0002-top-products.sql); here they are folded into the
-// totals, in batches, one folder at a time over all processes. One refresh at a time: within
-// a process by a lock by name, between processes by a lock in PostgreSQL, and whoever had to
-// wait looks into the cache again before working.
+// totals, in batches, one folder at a time over all processes. One refresh at a time:
+// within a process by a lock by name, between processes by a lock in PostgreSQL, and
+// whoever had to wait looks into the cache again before working.
 
 #include "stats/stats_store.h"
 

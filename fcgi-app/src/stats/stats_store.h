@@ -13,6 +13,6 @@ void stats_store_setup(const struct config *config);
 // Starts folding deltas into the totals, every STATS_FOLD_MS. After metrics_open().
 void stats_store_start(void);
 
-// The top products as JSON on work->mem, at most TOP_PRODUCTS_TTL_S old. However many ask,
-// one refresh runs at a time. Errors: those of pg_acquire() and pg_trip().
+// The top products as JSON on work->mem, at most TOP_PRODUCTS_TTL_S old. However many
+// ask, one refresh runs at a time. Errors: those of pg_acquire() and pg_trip().
 struct err stats_store_top(struct work *work, const char **json, size_t *len) must_check;
