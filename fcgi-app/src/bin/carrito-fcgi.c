@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     if (argc != 1)
         return usage(stderr, 2);
 
-    struct config config;
+    static struct config config; // outlives everything that was given a pointer to it
     if (!config_load(NULL, environ, &config, stderr))
         return 1;
     if (!is_listening(STDIN_FILENO)) {
