@@ -1,0 +1,108 @@
+#include "unit.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static void request_memory_goes_at_once(void **state)
+{
+    void *mem = mem_request_new();
+    assert_string_equal(talloc_get_name(mem), "request");
+    char *small = mem_printf(mem, "%d-%s", 42, "x");
+    assert_string_equal(small, "42-x");
+    size_t size = 4 * (size_t)MEM_REQUEST_POOL;
+    char *large = mem_array(mem, char, size);
+    memset(large, 'x', size);
+    assert_ptr_equal(talloc_parent(large), mem);
+    talloc_steal(*state, mem);
+    assert_true(talloc_total_size(*state) >= size);
+    talloc_free(mem);
+}
+
+static void zeroed_memory_is_zero(void **state)
+{
+    struct pair {
+        int64_t a, b;
+    };
+    struct pair *one = mem_zero(*state, struct pair);
+    assert_int_equal(one->a, 0);
+    assert_int_equal(one->b, 0);
+    struct pair *many = mem_array(*state, struct pair, 100);
+    for (size_t i = 0; i < 100; i++)
+        assert_int_equal(many[i].a | many[i].b, 0);
+    assert_int_equal(talloc_get_size(many), 100 * sizeof *many);
+    struct pair *none = mem_array(*state, struct pair, 0);
+    assert_non_null(none);
+    talloc_free(none);
+    talloc_free(many);
+    talloc_free(one);
+}
+
+static void strndup_copies_bytes(void **state)
+{
+    char *s = mem_strndup(*state, "abc\0def", 7);
+    assert_memory_equal(s, "abc\0def", 8);
+    talloc_free(s);
+    s = mem_strndup(*state, "abc", 2);
+    assert_string_equal(s, "ab");
+    talloc_free(s);
+    s = mem_strndup(*state, "abc", 0);
+    assert_string_equal(s, "");
+    talloc_free(s);
+}
+
+// True when `f` aborts.
+static bool aborts(void (*f)(void))
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL);
+        f();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void give_nothing(void)
+{
+    mem_must(NULL);
+}
+
+static void ask_too_much(void)
+{
+    mem_zero_array(NULL, SIZE_MAX / 2, 3);
+}
+
+static void ask_more_than_talloc_gives(void)
+{
+    (void)mem_array(NULL, char, SIZE_MAX / 2);
+}
+
+static void out_of_memory_aborts(void **state)
+{
+    (void)state;
+    assert_true(aborts(give_nothing));
+    assert_true(aborts(ask_too_much));
+    assert_true(aborts(ask_more_than_talloc_gives));
+    assert_ptr_equal(mem_must(state), state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        UNIT_TEST(request_memory_goes_at_once),
+        UNIT_TEST(zeroed_memory_is_zero),
+        UNIT_TEST(strndup_copies_bytes),
+        UNIT_TEST(out_of_memory_aborts),
+    };
+    return UNIT_RUN(tests);
+}
