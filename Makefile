@@ -41,6 +41,7 @@ C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 .PHONY: help build up down status logs clean-data test check unit lint fmt tidy cppcheck \
         analyze fuzz clean
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
