@@ -98,7 +98,7 @@ DECLARE
     last_id bigint;
     folded bigint;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('product_fold', 0));
+    PERFORM pg_advisory_xact_lock(hashtextextended('/product_fold', 0));
     SELECT max(id) INTO last_id
     FROM (SELECT id FROM product_delta ORDER BY id LIMIT batch) AS oldest;
     WITH taken AS (

@@ -67,7 +67,8 @@ describe_postgres() {
     PART_COMMAND=(
         "$PG_BIN/postgres" -D "$RUN_DIR/pg" -c config_file="$RUN_DIR/dev/postgres.conf"
         -c unix_socket_directories="$SOCKET_DIR/pg-socket" -c port="$PG_PORT"
-        -c max_connections=$((PROCESSES * (PG_READ_POOL + PG_WRITE_POOL) + 20))
+        # Three more for each process's chores.
+        -c max_connections=$((PROCESSES * (PG_READ_POOL + PG_WRITE_POOL + 3) + 20))
     )
 }
 
@@ -75,6 +76,8 @@ describe_redis() {
     local conf=redis-conf/replica.conf quoted
     [ "$1" != redis-master ] || conf=redis-conf/master.conf
     PART_FILES=("$conf")
+    # What was written with the cache off is not in it: switched on again, it starts empty.
+    PART_ENV+=(CACHE="$CACHE")
     PART_COMMAND=(
         redis-server "$RUN_DIR/$conf" --bind 127.0.0.1 --port "$(redis_port "$1")"
         --dir "$(part_dir "$1")" --daemonize no

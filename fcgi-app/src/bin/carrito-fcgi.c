@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <talloc.h>
 #include <unistd.h>
@@ -36,6 +37,17 @@ static void drain_on(ev_signal *watcher, int signum)
 {
     ev_signal_init(watcher, on_signal, signum);
     ev_signal_start(loop_ev(), watcher);
+}
+
+// As many descriptors as the system lets this process have: the usual soft limit is less
+// than nginx can open connections.
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static bool is_listening(int fd)
@@ -88,6 +100,7 @@ int main(int argc, char **argv)
         return 1;
     }
     log_set_level(config.log_level);
+    raise_descriptor_limit();
     loop_init();
     set_up(&config);
     struct err err = metrics_open(config.metrics_file);
@@ -105,6 +118,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (config.cache)
         redis_start();
+    cart_store_start();
     stats_store_start();
     log_event(LOG_INFO, "started", LOG_STR("cache", config.cache ? "on" : "off"));
     loop_run();

@@ -10,12 +10,16 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/money.h"
 #include "base/parse.h"
 #include "data/cache.h"
 #include "data/pg.h"
+#include "loop/co.h"
 #include "loop/keylock.h"
+#include "loop/loop.h"
 
 #define LOCK_ID "hashtextextended($1, 0)"
 #define UTC(t) "to_char(" t " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
@@ -30,6 +34,9 @@
     "    WHERE cart.version = excluded.version - 1 RETURNING user_id, version), " \
     "changed AS ("
 #define TOUCHED ") SELECT count(*) AS touched FROM touched"
+
+// A change is not sent with less time than this left for its answer, in ns.
+#define COMMIT_NS 50000000
 
 // Times a transaction is begun again after losing a race.
 #define TRIES_MAX 5
@@ -83,6 +90,12 @@ static const struct pg_stmt stmts[] = {
      "ON CONFLICT (user_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
      "  status = excluded.status, version = excluded.version, body = excluded.body,"
      "  created_at = excluded.created_at"},
+#define EXPIRE_KEYS (&stmts[9])
+    {"cart_expire_keys", 1, "",
+     "DELETE FROM idempotency_key WHERE (user_id, key) IN"
+     "  (SELECT user_id, key FROM idempotency_key"
+     "   WHERE created_at <= now() - interval '24 hours'"
+     "   ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)"},
 };
 
 static struct keylock *writers;
@@ -297,6 +310,8 @@ static struct err change_and_commit(struct work *work, struct pg_conn *conn,
 {
     struct pg_rows *rows[PG_TRIP_MAX];
     size_t n = 0;
+    if (work->deadline - clock_mono_ns() < COMMIT_NS)
+        return err_make(ERR_OVERLOADED, NULL, "too little time was left to commit");
     if (change != CART_UNCHANGED) {
         add_change(conn, cart, write, change, line);
         n++;
@@ -307,6 +322,8 @@ static struct err change_and_commit(struct work *work, struct pg_conn *conn,
     }
     pg_add(conn, &pg_commit, NULL);
     struct err err = pg_trip(work, conn, rows);
+    if (err_is(err) && !pg_was_sent(conn))
+        return err;
     if (!err_is(err)) {
         if (change != CART_UNCHANGED && pg_get_int(rows[0], 0, 0) != 1)
             return err_make(ERR_CONFLICT, NULL, "the cart was changed without its lock");
@@ -326,6 +343,7 @@ static struct err write_once(struct work *work, struct pg_conn *conn,
                              const struct cart_write *write, struct cart_answer *answer)
 {
     struct pg_rows *found, *loaded;
+    work->after = NULL; // that of an earlier try
     struct err err = lock_and_load(work, conn, write, &found, &loaded); // 1
     if (err_is(err)) {
         pg_abandon(work, conn);
@@ -381,7 +399,10 @@ static struct err write_once(struct work *work, struct pg_conn *conn,
 struct err cart_store_write(struct work *work, const struct cart_write *write,
                             struct cart_answer *answer)
 {
-    if (!keylock_take(writers, write->user_id, work->deadline))
+    int64_t begun = clock_mono_ns();
+    bool mine = keylock_take(writers, write->user_id, work->start_by);
+    work->db_ns += clock_mono_ns() - begun; // a queue for the database like any other
+    if (!mine)
         return err_make(ERR_OVERLOADED, NULL, "too many writes wait for this cart");
     struct pg_conn *conn;
     struct err err = pg_acquire(work, PG_WRITE, &conn);
@@ -394,4 +415,41 @@ struct err cart_store_write(struct work *work, const struct cart_write *write,
     }
     keylock_give(writers, write->user_id);
     return err;
+}
+
+// Chores
+
+#define EXPIRE_BATCH 1000
+#define EXPIRE_EVERY_MS 10000
+
+// A batch now and then keeps up with any rate of keys that a batch's size and pace allow; the
+// next one follows at once while there is more.
+static void expire_keys_forever(void *arg)
+{
+    (void)arg;
+    bool more = false;
+    for (;;) {
+        if (!more)
+            loop_sleep_ms(EXPIRE_EVERY_MS);
+        struct work work = pg_chore();
+        struct pg_conn *conn;
+        struct pg_rows *rows[PG_TRIP_MAX];
+        struct err err = pg_acquire(&work, PG_CHORE, &conn);
+        more = false;
+        if (!err_is(err)) {
+            struct pg_value batch = pg_int(EXPIRE_BATCH);
+            pg_add(conn, EXPIRE_KEYS, &batch);
+            err = pg_trip(&work, conn, rows);
+            more = !err_is(err) && pg_affected(rows[0]) == EXPIRE_BATCH;
+            pg_release(conn);
+        }
+        if (err.code == ERR_INTERNAL)
+            log_event(LOG_ERROR, "expire-keys-failed", LOG_STR("why", err.detail));
+        talloc_free(work.mem);
+    }
+}
+
+void cart_store_start(void)
+{
+    co_start(expire_keys_forever, NULL);
 }

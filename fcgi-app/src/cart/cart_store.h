@@ -36,6 +36,9 @@ struct cart_write {
 // Registers the statements. After pg_setup().
 void cart_store_setup(const struct config *config);
 
+// Starts removing Idempotency-Keys that no longer count. After metrics_open().
+void cart_store_start(void);
+
 // The cart of user_id, from the cache or the database; an unknown cart has version 0. A
 // fill of the cache is left in work->after. Errors: those of pg_acquire() and pg_trip().
 struct err cart_store_read(struct work *work, const char *user_id,

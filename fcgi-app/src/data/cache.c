@@ -16,6 +16,7 @@
 
 #define TOKEN_MS "5000"
 #define TOMBSTONE_MS "10000"
+#define UNWRITTEN_MS 5000LL
 
 // One hit in so many is told to the master: its LRU sees no reads of its own.
 #define TOUCH_EVERY 64U
@@ -134,8 +135,10 @@ void cache_setup(const struct config *c)
     redis_on_master(next_owed);
     const char *help =
         "Attempts to fill the cache; lost: a writer or another filler came.";
-    stored = metrics_counter("carrito_cache_fills_total", help, "result=\"stored\"");
-    lost = metrics_counter("carrito_cache_fills_total", help, "result=\"lost\"");
+    stored = metrics_counter("carrito_cache_fills_total", help,
+                             "node=\"master\",result=\"stored\"");
+    lost = metrics_counter("carrito_cache_fills_total", help,
+                           "node=\"master\",result=\"lost\"");
     bypassed = metrics_counter("carrito_cache_bypass_total",
                                "Reads that no Redis node could be asked about.", "");
     if (getrandom(&process_nonce, sizeof process_nonce, 0) != sizeof process_nonce)
@@ -286,7 +289,10 @@ void cache_fill(struct work *work, const char *user_id, const struct cache_claim
     buf_printf(&text, "V %lld %s\n", (long long)value->version, user_id);
     buf_add(&text, value->json, value->len);
     char life[24];
-    snprintf(life, sizeof life, "%lld", config->cache_ttl_s * 1000LL);
+    // Nobody has written the cart yet: whoever does so by other means than this program is
+    // not to wait for half an hour.
+    snprintf(life, sizeof life, "%lld",
+             value->version ? config->cache_ttl_s * 1000LL : UNWRITTEN_MS);
     struct redis_arg args[] = {
         redis_arg_text(claim->nonce), {text.data, text.len}, redis_arg_text(life)};
     struct redis_reply reply;

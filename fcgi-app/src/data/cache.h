@@ -1,7 +1,7 @@
 // Cached carts: cache-aside over the Redis nodes.
 //
 // A key `cart:{user_id}` holds one of
-//   V <version> <user_id>\n<json>   a value, CACHE_TTL_S long
+//   V <version> <user_id>\n<json>   a value, CACHE_TTL_S long; 5 s if never written
 //   T <nonce>                       a token: a reader is about to fill (5 s)
 //   X <nonce>                       a tombstone: a write is under way (10 s)
 // A value gets in only over the token or tombstone of its own filler, with a database

@@ -21,6 +21,9 @@
 #define MS 1000000LL
 #define TABLES_MAX 16
 
+// Connections for chores: two that run for ever, and a refresh of the top products.
+#define CHORES 3
+
 const struct pg_stmt pg_begin = {"begin", 0, "", "BEGIN"};
 const struct pg_stmt pg_commit = {"commit", 0, "", "COMMIT"};
 const struct pg_stmt pg_rollback = {"rollback", 0, "", "ROLLBACK"};
@@ -63,7 +66,8 @@ static void show(struct pool *pool)
 void pg_setup(const struct config *c)
 {
     static const struct pg_stmt *const own[] = {&pg_begin, &pg_commit, &pg_rollback};
-    static const char *const names[] = {"read", "write"};
+    static const char *const names[] = {"read", "write", "chore"};
+    const int limits[] = {c->pg_read_pool, c->pg_write_pool, CHORES};
     config = c;
     n_tables = 0;
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
@@ -74,7 +78,7 @@ void pg_setup(const struct config *c)
         char *busy = mem_printf(idle, "pool=\"%s\",state=\"busy\"", names[use]);
         char *waiting = mem_printf(idle, "pool=\"%s\"", names[use]);
         pools[use] = (struct pool){
-            .limit = use == PG_READ ? c->pg_read_pool : c->pg_write_pool,
+            .limit = limits[use],
             .last = &pools[use].first,
             .idle_gauge = metrics_gauge("carrito_pg_connections", connections, idle),
             .busy_gauge = metrics_gauge("carrito_pg_connections", connections, busy),
@@ -136,11 +140,25 @@ static void offer(struct pool *pool, struct pg_conn *conn)
     }
 }
 
+static void open_more(struct pool *pool);
+
+// With nothing open there is nothing to wait for; else one more is tried, later.
+static void serve_queue_after_failure(struct pool *pool)
+{
+    while (pool->first && pool->busy + pool->opening == 0)
+        queue_take(pool)->err =
+            err_make(ERR_DATABASE_UNAVAILABLE, NULL, "the database cannot be reached");
+    if (pool->first)
+        open_more(pool);
+}
+
 static void open_one(void *arg)
 {
     struct pool *pool = arg;
-    void *mem = talloc_new(NULL);
     struct pg_conn *conn;
+    while (clock_mono_ns() < pool->retry_at)
+        loop_sleep_ms((pool->retry_at - clock_mono_ns()) / MS + 1);
+    void *mem = talloc_new(NULL);
     int64_t deadline = clock_mono_ns() + config->pg_timeout_ms * MS;
     struct err err =
         pg_conn_open(mem, config->database_url, config->pg_timeout_ms, deadline, &conn);
@@ -148,7 +166,7 @@ static void open_one(void *arg)
     if (!err_is(err)) {
         pool->retry_wait = pool->retry_at = 0;
         said_down = false;
-        conn->use = pool == &pools[PG_READ] ? PG_READ : PG_WRITE;
+        conn->use = (enum pg_use)(pool - pools);
         offer(pool, conn);
     } else {
         if (!said_down)
@@ -158,13 +176,18 @@ static void open_one(void *arg)
         if (pool->retry_wait > 500 * MS)
             pool->retry_wait = 500 * MS;
         pool->retry_at = clock_mono_ns() + pool->retry_wait;
-        // With nothing open there is nothing to wait for.
-        while (pool->first && pool->busy + pool->opening == 0)
-            queue_take(pool)->err = err_make(ERR_DATABASE_UNAVAILABLE, NULL,
-                                             "the database cannot be reached");
+        serve_queue_after_failure(pool);
     }
     show(pool);
     talloc_free(mem);
+}
+
+static void open_more(struct pool *pool)
+{
+    if (pool->idle + pool->busy + pool->opening < pool->limit) {
+        pool->opening++;
+        co_start(open_one, pool);
+    }
 }
 
 // An idle connection that the server has closed meanwhile is no use.
@@ -194,11 +217,8 @@ struct err pg_acquire(struct work *work, enum pg_use use, struct pg_conn **out)
             return err_ok();
         }
     }
-    if (pool->idle + pool->busy + pool->opening < pool->limit &&
-        begun >= pool->retry_at) {
-        pool->opening++;
-        co_start(open_one, pool);
-    }
+    if (begun >= pool->retry_at)
+        open_more(pool);
     if (pool->busy + pool->opening == 0)
         return err_make(ERR_DATABASE_UNAVAILABLE, NULL, "the database cannot be reached");
 
@@ -208,8 +228,8 @@ struct err pg_acquire(struct work *work, enum pg_use use, struct pg_conn **out)
     pool->waiting++;
     show(pool);
     int64_t deadline = begun + config->pg_pool_wait_ms * MS;
-    if (deadline > work->deadline)
-        deadline = work->deadline;
+    if (deadline > work->start_by)
+        deadline = work->start_by;
     while (!me.done && co_wait(deadline)) {
     }
     pool->waiting--;
@@ -233,11 +253,8 @@ void pg_release(struct pg_conn *conn)
     pool->busy--;
     if (conn->broken || PQtransactionStatus(conn->pg) != PQTRANS_IDLE) {
         pg_conn_close(conn);
-        // Others may be waiting for just this place in the pool.
-        if (pool->first && clock_mono_ns() >= pool->retry_at) {
-            pool->opening++;
-            co_start(open_one, pool);
-        }
+        if (pool->first) // for just this place in the pool
+            open_more(pool);
     } else {
         offer(pool, conn);
     }
@@ -257,9 +274,22 @@ struct err pg_trip(struct work *work, struct pg_conn *conn,
     return err;
 }
 
+struct work pg_chore(void)
+{
+    struct work work = {.mem = talloc_new(NULL)};
+    work.start_by = clock_mono_ns() + config->pg_pool_wait_ms * MS;
+    work.deadline = work.start_by + config->pg_timeout_ms * MS;
+    return work;
+}
+
+bool pg_was_sent(const struct pg_conn *conn)
+{
+    return conn->sent;
+}
+
 void pg_abandon(struct work *work, struct pg_conn *conn)
 {
-    if (conn->broken)
+    if (conn->broken || PQtransactionStatus(conn->pg) == PQTRANS_IDLE)
         return;
     struct pg_rows *rows[PG_TRIP_MAX];
     pg_add(conn, &pg_rollback, NULL);

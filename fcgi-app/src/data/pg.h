@@ -14,8 +14,9 @@
 #include "base/err.h"
 #include "base/work.h"
 
-// Reads have a pool of their own, so that writers who wait for locks never keep them out.
-enum pg_use { PG_READ, PG_WRITE, PG_USE__MAX };
+// Reads have a pool of their own, so that writers who wait for locks never keep them out;
+// and so have chores, which may take long and for which no client waits.
+enum pg_use { PG_READ, PG_WRITE, PG_CHORE, PG_USE__MAX };
 
 #define PG_PARAMS_MAX 10
 #define PG_TRIP_MAX 8
@@ -56,7 +57,7 @@ void pg_register(const struct pg_stmt *stmts, size_t n);
 // The statement called name as a registered table holds it; for tests.
 const struct pg_stmt *pg_registered(size_t number);
 
-// Takes a connection out of the pool, opening one if it must.
+// Takes a connection out of the pool, opening one if it must; waits until work->start_by.
 // Errors: ERR_OVERLOADED, none became free in time; ERR_DATABASE_UNAVAILABLE, none can be
 // opened. Coroutines only.
 struct err pg_acquire(struct work *work, enum pg_use use,
@@ -83,11 +84,21 @@ struct err pg_trip(struct work *work, struct pg_conn *conn,
 // BEGIN, COMMIT and ROLLBACK as statements for pg_add().
 extern const struct pg_stmt pg_begin, pg_commit, pg_rollback;
 
-// Ends the transaction without effect; the connection can be released afterwards.
+// Ends the transaction, if there is one, without effect; the connection can be released
+// afterwards.
 void pg_abandon(struct work *work, struct pg_conn *conn);
+
+// Whether any statement of the last trip may have reached the server.
+bool pg_was_sent(const struct pg_conn *conn);
 
 // Whether the statement succeeded; after a trip that failed. NULL rows were not answered.
 bool pg_ok(const struct pg_rows *rows);
+
+// Work that no request asked for; its memory is the caller's to free.
+struct work pg_chore(void);
+
+// Rows that an INSERT, UPDATE or DELETE touched.
+size_t pg_affected(const struct pg_rows *rows);
 
 // Reading results: rows and columns count from 0. Texts live as long as the rows.
 size_t pg_count(const struct pg_rows *rows);

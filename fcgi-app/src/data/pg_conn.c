@@ -54,6 +54,13 @@ static const char *last_line(void *mem, const char *message)
     return mem_strndup(mem, message, len);
 }
 
+// Warnings of the server, which libpq would print.
+static void on_notice(void *unused, const char *message)
+{
+    (void)unused;
+    log_event(LOG_WARN, "database-notice", LOG_STR("message", message));
+}
+
 static struct err unavailable(void *mem, const char *message)
 {
     return err_make(ERR_DATABASE_UNAVAILABLE, NULL, last_line(mem, message));
@@ -150,7 +157,11 @@ struct err pg_conn_trip(void *mem, struct pg_conn *conn, int64_t deadline,
         ExecStatusType status = PQresultStatus(result);
         if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && !err_is(err))
             err = result_error(mem, result);
-        if (rows)
+        // A failure without SQLSTATE is libpq's own: the server gave no answer.
+        bool lost =
+            status == PGRES_FATAL_ERROR && !PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        conn->broken = conn->broken || lost;
+        if (rows && !lost)
             rows[i] = rows_new(mem, result);
         else
             PQclear(result);
@@ -179,10 +190,14 @@ void pg_add(struct pg_conn *conn, const struct pg_stmt *stmt,
             values[i] = numbers[i];
         }
     }
+    if (conn->n_added++ == 0)
+        conn->sent = false;
+    if (conn->broken)
+        return;
+    conn->sent = true;
     if (PQsendQueryPrepared(conn->pg, stmt->name, stmt->n_params, values, lengths,
                             formats, 0) != 1)
         conn->broken = true;
-    conn->n_added++;
 }
 
 // Opening
@@ -216,6 +231,14 @@ static struct err resolve_options(void *mem, PQconninfoOption *options, int64_t 
     return err_ok();
 }
 
+static const char *given_options(const PQconninfoOption *options)
+{
+    for (; options->keyword; options++)
+        if (strcmp(options->keyword, "options") == 0 && options->val)
+            return options->val;
+    return "";
+}
+
 // libpq's own order of steps for a connection that does not block.
 static struct err dial(void *mem, struct pg_conn *conn, const char *conninfo,
                        const char *session, int64_t deadline)
@@ -233,8 +256,8 @@ static struct err dial(void *mem, struct pg_conn *conn, const char *conninfo,
     if (!err_is(err)) {
         keys[n] = "fallback_application_name";
         values[n++] = "carrito";
-        keys[n] = "options";
-        values[n++] = session;
+        keys[n] = "options"; // the last of its name counts, so what was given is in it
+        values[n++] = mem_printf(mem, "%s %s", given_options(options), session);
         keys[n] = values[n] = NULL;
         conn->pg = PQconnectStartParams(keys, values, 0);
         if (!conn->pg)
@@ -302,6 +325,7 @@ struct err pg_conn_open(void *mem, const char *conninfo, int64_t timeout_ms,
     struct pg_conn *conn = mem_zero(NULL, struct pg_conn);
     struct err err = dial(mem, conn, conninfo, session, deadline);
     if (!err_is(err)) {
+        PQsetNoticeProcessor(conn->pg, on_notice, NULL);
         PQsetnonblocking(conn->pg, 1);
         PQenterPipelineMode(conn->pg);
         ev_io_init(&conn->readable, on_readable, PQsocket(conn->pg), EV_READ);
@@ -330,6 +354,11 @@ bool pg_ok(const struct pg_rows *rows)
 {
     ExecStatusType status = rows ? PQresultStatus(rows->result) : PGRES_FATAL_ERROR;
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+size_t pg_affected(const struct pg_rows *rows)
+{
+    return strtoul(PQcmdTuples(rows->result), NULL, 10);
 }
 
 size_t pg_count(const struct pg_rows *rows)

@@ -18,6 +18,7 @@ struct pg_conn {
     enum pg_use use;
     bool broken;
     size_t n_added;    // statements of the trip being gathered
+    bool sent;         // some of them may have reached the server
     ev_io readable;    // always on: it keeps what the server sends moving
     struct co *waiter; // the coroutine in a trip
     struct pg_conn *next;

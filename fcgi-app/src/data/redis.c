@@ -205,7 +205,7 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
         if (reply.type == REDIS_STRING && reply.len < sizeof s->sha)
             memcpy(s->sha, reply.text, reply.len + 1);
     }
-    // A read, not PING: a replica that lost its master answers PING and refuses reads.
+    // What the requests will do: a replica that lost its master refuses to read.
     struct redis_arg probe[] = {redis_arg_text("EXISTS"),
                                 redis_arg_text("carrito:probe")};
     err = node_call(mem, node, deadline, probe, 2, &reply);

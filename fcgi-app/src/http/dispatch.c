@@ -70,7 +70,7 @@ void dispatch_setup(const struct route_table *t)
 // Header fields whose form is checked wherever they appear.
 static struct err check_headers(const struct request *req)
 {
-    const char *key = req->idempotency_key;
+    const char *key = req->route->method == METHOD_GET ? NULL : req->idempotency_key;
     if (key) {
         size_t len = strlen(key);
         bool good = len >= 1 && len <= KEY_MAX;

@@ -36,11 +36,15 @@
 #define MS 1000000LL
 #define STALL_MS 1000 // a read or write that stops in the middle of a record
 #define DRAIN_S 10.
+#define SETTLE_S \
+    0.2 // for a request on a connection that was accepted just before draining
+#define PAUSE_S 0.1   // of the listener, while there are no descriptors
 #define AFTER_MS 1000 // for what is left to do after an answer
 
 struct conn {
     int fd;
     bool busy;
+    bool used; // has carried a request
     ev_io readable;
     FCGX_Request fcgi;
     struct conn *prev, *next;
@@ -48,10 +52,10 @@ struct conn {
 
 static const struct config *config;
 static ev_io listener;
-static ev_timer drain_timer;
+static ev_timer listen_again, settle_timer, drain_timer;
 static struct conn *conns;
 static unsigned in_work;
-static bool draining;
+static bool draining, settled; // settled: no further request is waited for
 
 static void conn_close(struct conn *conn)
 {
@@ -69,7 +73,7 @@ static void conn_close(struct conn *conn)
 
 static void stop_if_drained(void)
 {
-    if (draining && in_work == 0)
+    if (settled && in_work == 0)
         loop_stop();
 }
 
@@ -214,8 +218,8 @@ static struct request *request_new(void)
     struct request *req = mem_zero(mem, struct request);
     req->work.mem = mem;
     req->begun = clock_mono_ns();
-    req->work.deadline =
-        req->begun + (config->pg_pool_wait_ms + config->pg_timeout_ms) * MS;
+    req->work.start_by = req->begun + config->pg_pool_wait_ms * MS;
+    req->work.deadline = req->work.start_by + config->pg_timeout_ms * MS;
     buf_init(&req->reply.headers, mem, 256);
     return req;
 }
@@ -233,7 +237,9 @@ static bool converse(struct conn *conn, struct request *req)
     bool good = read_request(conn, req);
     if (good) {
         co_set_log_id(req->id);
-        if (in_work > (unsigned)config->request_queue)
+        // Who asks whether the process lives is always told.
+        if (in_work > (unsigned)config->request_queue &&
+            strcmp(req->path, "/health/live") != 0)
             dispatch_overloaded(req);
         else
             dispatch(req);
@@ -271,20 +277,36 @@ static void on_readable(struct ev_loop *l, ev_io *io, int events)
         ev_io_stop(l, io);
         return;
     }
-    conn->busy = true;
+    conn->busy = conn->used = true;
     in_work++;
     co_start(serve, conn);
+}
+
+static void on_listen_again(struct ev_loop *l, ev_timer *timer, int events)
+{
+    (void)timer;
+    (void)events;
+    if (!draining)
+        ev_io_start(l, &listener);
 }
 
 static void on_connection(struct ev_loop *l, ev_io *io, int events)
 {
     (void)events;
+    static bool said;
     int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) { // another process was quicker, or the peer has gone
-        if (errno == EMFILE || errno == ENFILE)
-            log_event(LOG_ERROR, "no-descriptors", LOG_INT("errno", errno));
+        if (errno == EMFILE || errno == ENFILE) {
+            if (!said)
+                log_event(LOG_ERROR, "no-descriptors", LOG_INT("errno", errno));
+            said = true;
+            ev_io_stop(l, io);
+            ev_timer_set(&listen_again, PAUSE_S, 0.);
+            ev_timer_start(l, &listen_again);
+        }
         return;
     }
+    said = false;
     struct timeval stall = {.tv_sec = STALL_MS / 1000,
                             .tv_usec = STALL_MS % 1000 * 1000L};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof stall);
@@ -310,6 +332,7 @@ void fcgi_listen(int fd, const struct config *c)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     ev_io_init(&listener, on_connection, fd, EV_READ);
     ev_io_start(loop_ev(), &listener);
+    ev_timer_init(&listen_again, on_listen_again, PAUSE_S, 0.);
 }
 
 static void on_drain_timeout(struct ev_loop *l, ev_timer *timer, int events)
@@ -321,22 +344,41 @@ static void on_drain_timeout(struct ev_loop *l, ev_timer *timer, int events)
     loop_stop();
 }
 
+// Closes connections at rest; of those that never carried a request only if all is set. nginx
+// does not repeat a write, so a connection made for one must not be closed before it came.
+static void close_idle(bool all)
+{
+    for (struct conn *conn = conns, *next; conn; conn = next) {
+        next = conn->next;
+        char byte;
+        if (conn->busy || (!conn->used && !all))
+            continue;
+        if (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+            on_readable(loop_ev(), &conn->readable, EV_READ);
+        else
+            conn_close(conn);
+    }
+}
+
+static void on_settled(struct ev_loop *l, ev_timer *timer, int events)
+{
+    (void)l;
+    (void)timer;
+    (void)events;
+    settled = true;
+    close_idle(true);
+    stop_if_drained();
+}
+
 void fcgi_drain(void)
 {
     if (draining)
         return;
     draining = true;
     ev_io_stop(loop_ev(), &listener);
-    for (struct conn *conn = conns, *next; conn; conn = next) {
-        next = conn->next;
-        char byte;
-        // One whose next request is on its way is still served.
-        if (!conn->busy && recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
-            conn_close(conn);
-        else if (!conn->busy)
-            on_readable(loop_ev(), &conn->readable, EV_READ);
-    }
+    close_idle(false);
+    ev_timer_init(&settle_timer, on_settled, SETTLE_S, 0.);
+    ev_timer_start(loop_ev(), &settle_timer);
     ev_timer_init(&drain_timer, on_drain_timeout, DRAIN_S, 0.);
     ev_timer_start(loop_ev(), &drain_timer);
-    stop_if_drained();
 }

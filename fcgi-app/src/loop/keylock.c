@@ -19,6 +19,7 @@ struct waiter {
 struct held {
     struct held *next;
     struct waiter *first, **last;
+    unsigned n_waiting;
     char key[];
 };
 
@@ -56,6 +57,7 @@ static void leave_queue(struct held *held, struct waiter *waiter)
     *at = waiter->next;
     if (!*at)
         held->last = at;
+    held->n_waiting--;
 }
 
 bool keylock_take(struct keylock *locks, const char *key, int64_t deadline)
@@ -70,7 +72,10 @@ bool keylock_take(struct keylock *locks, const char *key, int64_t deadline)
         return true;
     }
     struct held *held = *at;
+    if (held->n_waiting == KEYLOCK_WAITERS_MAX)
+        return false;
     struct waiter me = {.co = co_self()};
+    held->n_waiting++;
     *held->last = &me;
     held->last = &me.next;
     while (!me.owns && co_wait(deadline)) {
@@ -95,6 +100,7 @@ void keylock_give(struct keylock *locks, const char *key)
     held->first = heir->next;
     if (!held->first)
         held->last = &held->first;
+    held->n_waiting--;
     heir->owns = true;
     co_wake(heir->co);
 }

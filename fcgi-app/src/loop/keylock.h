@@ -12,8 +12,11 @@ struct keylock;
 // Makes an empty set of locks on mem.
 struct keylock *keylock_new(void *mem);
 
+// No more than this many wait for one lock.
+#define KEYLOCK_WAITERS_MAX 256
+
 // Takes the lock called key, waiting until deadline (clock_mono_ns()); false at the
-// deadline. Coroutines only.
+// deadline, or at once where too many wait already. Coroutines only.
 bool keylock_take(struct keylock *locks, const char *key, int64_t deadline);
 
 // Gives back a lock that is held; the longest waiting coroutine gets it.

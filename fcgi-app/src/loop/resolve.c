@@ -22,8 +22,9 @@
 struct lookup {
     struct gaicb gai;
     struct gaicb *list[1];
-    atomic_bool answered;
-    struct co *co; // NULL when nobody waits any more
+    atomic_bool answered; // by glibc's thread
+    bool done;            // the loop knows it, too: the lookup is its coroutine's to free
+    struct co *co;        // NULL when nobody waits any more
     struct lookup *next;
     char host[256];
 };
@@ -57,6 +58,7 @@ static void on_bell(struct ev_loop *l, ev_async *w, int events)
             continue;
         }
         *at = lookup->next;
+        lookup->done = true;
         if (lookup->co)
             co_wake(lookup->co);
         else
@@ -109,7 +111,9 @@ struct err resolve_host(void *mem, const char *host, int64_t deadline,
     struct lookup *lookup = lookup_start(host);
     if (!lookup)
         return err_make(ERR_NOT_FOUND, NULL, "the resolver did not start");
-    if (!co_wait(deadline)) {
+    while (!lookup->done && co_wait(deadline)) {
+    }
+    if (!lookup->done) {
         lookup->co = NULL;
         return err_make(ERR_TIMEOUT, NULL, "the host name was not resolved in time");
     }

@@ -22,13 +22,15 @@
 #include "stats/stats.h"
 
 #define KEY "stats:top-products"
-#define BATCH 5000
+#define BATCH_MIN 50
+#define BATCH_MAX 5000
+#define FOLD_SHARE_MS 500 // of the time of a request that refreshes
 #define MS 1000000LL
 
 static const struct pg_stmt stmts[] = {
 #define LOCK (&stmts[0])
     {"stats_lock", 0, "locked",
-     "SELECT pg_advisory_xact_lock(hashtextextended('top-products', 0)) AS locked"},
+     "SELECT pg_advisory_xact_lock(hashtextextended('/top-products', 0)) AS locked"},
 #define FOLD (&stmts[1])
     {"stats_fold", 1, "folded", "SELECT product_fold($1) AS folded"},
 #define TOP (&stmts[2])
@@ -63,17 +65,25 @@ void stats_store_setup(const struct config *c)
                                 "Times the top products were read from PostgreSQL.", "");
 }
 
-// Folds until fewer than a batch are left. Each batch is a transaction of its own.
-static struct err fold_all(struct work *work, struct pg_conn *conn)
+// Folds until fewer than a batch are left, or until the time. Each batch is a transaction of
+// its own. One that fails, as it does when it takes longer than a statement may, is halved.
+static struct err fold_until(struct work *work, struct pg_conn *conn, int64_t time)
 {
-    for (;;) {
-        struct pg_value batch = pg_int(BATCH);
+    static int64_t batch = BATCH_MAX;
+    while (clock_mono_ns() < time) {
+        struct pg_value size = pg_int(batch);
         struct pg_rows *rows[PG_TRIP_MAX];
-        pg_add(conn, FOLD, &batch);
+        pg_add(conn, FOLD, &size);
         struct err err = pg_trip(work, conn, rows);
-        if (err_is(err) || pg_get_int(rows[0], 0, 0) < BATCH)
+        if (err_is(err)) {
+            batch = batch / 2 > BATCH_MIN ? batch / 2 : BATCH_MIN;
             return err;
+        }
+        if (pg_get_int(rows[0], 0, 0) < size.number)
+            break;
+        batch = batch * 2 < BATCH_MAX ? batch * 2 : BATCH_MAX;
     }
+    return err_ok();
 }
 
 // For those who wait for the same refresh.
@@ -133,11 +143,12 @@ static struct err refresh_locked(struct work *work, struct pg_conn *conn,
 static struct err refresh(struct work *work, const char **json, size_t *len)
 {
     struct pg_conn *conn;
-    struct err err = pg_acquire(work, PG_READ, &conn);
+    struct err err = pg_acquire(work, PG_CHORE, &conn);
     if (err_is(err))
         return err;
     struct pg_rows *rows[PG_TRIP_MAX];
-    err = fold_all(work, conn);
+    // What a backlog leaves unfolded is late, not lost.
+    err = fold_until(work, conn, clock_mono_ns() + FOLD_SHARE_MS * MS);
     if (!err_is(err)) {
         pg_add(conn, &pg_begin, NULL);
         pg_add(conn, LOCK, NULL);
@@ -171,19 +182,19 @@ struct err stats_store_top(struct work *work, const char **json, size_t *len)
 static void fold_forever(void *arg)
 {
     (void)arg;
+    bool said = false;
     for (;;) {
         loop_sleep_ms(config->stats_fold_ms);
-        struct work work = {.mem = talloc_new(NULL)};
-        work.deadline =
-            clock_mono_ns() + (config->pg_pool_wait_ms + config->pg_timeout_ms) * MS;
+        struct work work = pg_chore();
         struct pg_conn *conn;
-        struct err err = pg_acquire(&work, PG_READ, &conn);
+        struct err err = pg_acquire(&work, PG_CHORE, &conn);
         if (!err_is(err)) {
-            err = fold_all(&work, conn);
+            err = fold_until(&work, conn, work.start_by);
             pg_release(conn);
         }
-        if (err.code == ERR_INTERNAL) // an outage has been logged by the pool
-            log_event(LOG_ERROR, "fold-failed", LOG_STR("why", err.detail));
+        if (err_is(err) && !said) // once per outage
+            log_event(LOG_WARN, "fold-failed", LOG_STR("why", err.detail));
+        said = err_is(err);
         talloc_free(work.mem);
     }
 }
