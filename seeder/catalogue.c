@@ -1,5 +1,5 @@
-// The catalogue: every kind of product in three makes and four variants, each with an id, a
-// name and a price that are the same in every run.
+// The catalogue: every kind of product in three makes and four variants, each with an id,
+// a name and a price that are the same in every run.
 
 #include "catalogue.h"
 

@@ -1,19 +1,22 @@
 // Puts seed carts into the database while the service may be running.
 //
-// A batch is one transaction: lock its carts, insert the rows of those that do not exist, and
-// COPY the lines of exactly the carts whose row this transaction inserted. Why that undoes
-// nothing:
-//  - A cart that anybody has ever written keeps its row for ever, also when it is empty. So ON
-//    CONFLICT DO NOTHING passes by a cart that a user has cleared, and its lines stay away.
-//  - A row that another transaction has inserted but not committed makes ON CONFLICT wait:
-//    committed, it wins; rolled back, ours goes in. Either way there is one row and one owner.
-//  - Until our commit nobody else sees the row, and the foreign key lets nobody else add a
-//    line to it. COPY thus never meets a line that is already there.
-//  - The service locks a cart before it looks at it. We hold that same lock until our commit,
-//    so it finds the cart either not there or there with all its lines. The primary key alone
-//    would not do: the service would wait for our row and then read lines as of before it.
-//  - Locks are taken in the order of the carts' numbers, in every batch of every seeder, and
-//    the service takes one cart's lock at a time: nobody waits in a circle.
+// A batch is one transaction: lock its carts, insert the rows of those that do not exist,
+// and COPY the lines of exactly the carts whose row this transaction inserted. Why that
+// undoes nothing:
+//  - A cart that anybody has ever written keeps its row for ever, also when it is empty.
+//    So ON CONFLICT DO NOTHING passes by a cart that a user has cleared, and its lines
+//    stay away.
+//  - A row that another transaction has inserted but not committed makes ON CONFLICT
+//    wait: committed, it wins; rolled back, ours goes in. Either way there is one row and
+//    one owner.
+//  - Until our commit nobody else sees the row, and the foreign key lets nobody else add
+//    a line to it. COPY thus never meets a line that is already there.
+//  - The service locks a cart before it looks at it. We hold that same lock until our
+//    commit, so it finds the cart either not there or there with all its lines. The
+//    primary key alone would not do: the service would wait for our row and then read
+//    lines as of before it.
+//  - Locks are taken in the order of the carts' numbers, in every batch of every seeder,
+//    and the service takes one cart's lock at a time: nobody waits in a circle.
 // A batch that is cut short is rolled back by the server: carts are whole or absent.
 
 #include "load.h"

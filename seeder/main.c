@@ -1,17 +1,18 @@
 // carrito-seed fills the database with example carts.
 //
-// The carts are cut into batches; a few threads, each with a connection of its own, take the
-// next batch until none is left. load.c says why that is safe beside a running service.
+// The carts are cut into batches; a few threads, each with a connection of its own, take
+// the next batch until none is left. load.c says why that is safe beside a running
+// service.
 
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
 #include <time.h>
 
 #include "cart.h"
@@ -40,22 +41,22 @@ static struct {
     unsigned carts;
     atomic_uint next; // the batch that is taken next
 
-    mtx_t lock; // for all that follows
-    cnd_t changed;
+    pthread_mutex_t lock; // for all that follows
+    pthread_cond_t changed;
     unsigned running; // threads
     unsigned done;    // carts looked at
     unsigned inserted;
     unsigned long lines;
     char *failure; // the first one
-} job;
+} job = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void fail(const char *message)
 {
     atomic_store(&stop, true);
-    mtx_lock(&job.lock);
+    pthread_mutex_lock(&job.lock);
     if (job.failure == NULL)
         job.failure = strdup(message);
-    mtx_unlock(&job.lock);
+    pthread_mutex_unlock(&job.lock);
 }
 
 // Inserts the next batch; false when there is none or it failed.
@@ -70,15 +71,15 @@ static bool work_once(struct loader *loader)
     size = job.carts - first + 1 < BATCH ? job.carts - first + 1 : BATCH;
     if (!loader_insert(loader, first, size, &count))
         return false;
-    mtx_lock(&job.lock);
+    pthread_mutex_lock(&job.lock);
     job.done += size;
     job.inserted += count.inserted;
     job.lines += count.lines;
-    mtx_unlock(&job.lock);
+    pthread_mutex_unlock(&job.lock);
     return true;
 }
 
-static int work(void *unused)
+static void *work(void *unused)
 {
     struct loader *loader = loader_open(job.conninfo);
 
@@ -93,29 +94,29 @@ static int work(void *unused)
     }
     loader_close(loader);
 
-    mtx_lock(&job.lock);
+    pthread_mutex_lock(&job.lock);
     job.running--;
-    cnd_signal(&job.changed);
-    mtx_unlock(&job.lock);
-    return 0;
+    pthread_cond_signal(&job.changed);
+    pthread_mutex_unlock(&job.lock);
+    return NULL;
 }
 
 static void watch(double began)
 {
-    mtx_lock(&job.lock);
+    pthread_mutex_lock(&job.lock);
     while (job.running > 0) {
         struct timespec until;
 
-        timespec_get(&until, TIME_UTC);
+        clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += 100000000;
         if (until.tv_nsec >= 1000000000) {
             until.tv_sec++;
             until.tv_nsec -= 1000000000;
         }
-        cnd_timedwait(&job.changed, &job.lock, &until);
+        pthread_cond_timedwait(&job.changed, &job.lock, &until);
         progress_show(job.done, job.carts, began);
     }
-    mtx_unlock(&job.lock);
+    pthread_mutex_unlock(&job.lock);
     progress_end();
 }
 
@@ -123,21 +124,21 @@ static void run_threads(double began)
 {
     unsigned batches = (job.carts + BATCH - 1) / BATCH;
     unsigned wanted = batches < CONNECTIONS ? batches : CONNECTIONS;
-    thrd_t thread[CONNECTIONS];
+    pthread_t thread[CONNECTIONS];
     unsigned started = 0;
 
     job.running = wanted;
-    while (started < wanted && thrd_create(&thread[started], work, NULL) == thrd_success)
+    while (started < wanted && pthread_create(&thread[started], NULL, work, NULL) == 0)
         started++;
     if (started < wanted) {
         fail("cannot start a thread");
-        mtx_lock(&job.lock);
+        pthread_mutex_lock(&job.lock);
         job.running -= wanted - started;
-        mtx_unlock(&job.lock);
+        pthread_mutex_unlock(&job.lock);
     }
     watch(began);
     while (started > 0)
-        thrd_join(thread[--started], NULL);
+        pthread_join(thread[--started], NULL);
 }
 
 // Batches leave deltas behind; when many carts came, nobody should have to wait for them.
@@ -152,8 +153,8 @@ static void fold(void)
     loader_close(loader);
 }
 
-// The signal's default action is back after the first one: a second Ctrl-C does not wait for
-// the batches that are under way.
+// The signal's default action is back after the first one: a second Ctrl-C does not wait
+// for the batches that are under way.
 static void on_interrupt(int number)
 {
     (void)number;
@@ -223,8 +224,6 @@ int main(int argc, char **argv)
     }
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGTERM, &interrupt, NULL);
-    mtx_init(&job.lock, mtx_plain);
-    cnd_init(&job.changed);
     catalogue_build();
 
     began = progress_clock();

@@ -1,4 +1,5 @@
-// The bar and the lines are only for people who wait: nothing is shown in the first second.
+// The bar and the lines are only for people who wait: nothing is shown in the first
+// second.
 
 #include "progress.h"
 

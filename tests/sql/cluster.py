@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster for these tests, on a socket only, and sessions with it."""
+"""A private PostgreSQL cluster for these tests, on a socket only, and its sessions."""
 import glob
 import os
 import pwd
@@ -125,6 +125,7 @@ class Session:
         return self
 
     def __exit__(self, *exception):
+        self.process.kill()     # it may wait for a lock that another one here holds
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()

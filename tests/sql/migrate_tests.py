@@ -24,8 +24,8 @@ def waits_for_server(tap, cluster):
     tap.equal((late.returncode, late.stderr.count("\n")), (1, 1),
               "migrate: no server within MIGRATE_WAIT_S is one line and exit code 1")
     process = subprocess.Popen([os.path.join(SQL, "migrate")], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               env=dict(os.environ, DATABASE_URL=url))
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, env=dict(os.environ, DATABASE_URL=url))
     cluster.start()
     output = process.communicate()[0]
     tap.ok(process.returncode == 0 and LAST in output,
@@ -93,9 +93,10 @@ def refuses(tap, cluster):
     shutil.copy(os.path.join(SQL, FILES[0]), directory)
     os.remove(os.path.join(directory, NEXT + "-later.sql"))
 
-    os.rename(os.path.join(directory, LAST), os.path.join(directory, LAST[:5] + "new.sql"))
+    renamed = os.path.join(directory, LAST[:5] + "new.sql")
+    os.rename(os.path.join(directory, LAST), renamed)
     refusal(LAST + " is applied, but not here", "a renamed file is refused")
-    os.remove(os.path.join(directory, LAST[:5] + "new.sql"))
+    os.remove(renamed)
     refusal(LAST + " is applied, but not here", "an older set of files is refused")
     shutil.copy(os.path.join(SQL, LAST), directory)
     tap.equal(cluster.migrate(url, directory).returncode, 0,
@@ -121,7 +122,8 @@ def failing_file(tap, cluster):
 def bad_files(tap, cluster):
     url = cluster.url("nowhere")    # told before anybody is asked
     for names, words in (
-            ((NEXT + "-a.sql", NEXT + "-b.sql"), "two migrations have the number " + NEXT),
+            ((NEXT + "-a.sql", NEXT + "-b.sql"),
+             "two migrations have the number " + NEXT),
             (("9999-late.sql",), "migration " + NEXT + " is missing"),
             (("0000-early.sql",), "migration 0001 is missing"),
             (("12-short.sql",), "12-short.sql is not named NNNN-name.sql"),
@@ -159,4 +161,5 @@ def environment(tap, cluster):
         result = cluster.migrate(url)
         tap.ok(result.returncode == 2 and words in result.stderr
                and result.stderr.count("\n") == 1,
-               "migrate: DATABASE_URL=%r is one line and exit code 2" % url, result.stderr)
+               "migrate: DATABASE_URL=%r is one line and exit code 2" % url,
+               result.stderr)

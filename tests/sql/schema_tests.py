@@ -19,7 +19,8 @@ EXCEPTION
         RETURN refused_by;
 END $$;
 INSERT INTO cart VALUES ('u', 1, now()), ('full', 100, now());
-INSERT INTO cart_item SELECT 'full', n, n, 'Mug', 1.00, 1 FROM generate_series(1, 100) AS n;
+INSERT INTO cart_item SELECT 'full', n, n, 'Mug', 1.00, 1
+FROM generate_series(1, 100) AS n;
 """
 
 CART = "INSERT INTO cart VALUES (%s, %s, now())"
@@ -42,12 +43,13 @@ RULES = (
     ("accepted", [
         cart("repeat('a', 64)"), cart("'...'"), cart("'A.z_0-9'"), cart("'-'"),
         cart(version=2**63 - 1),
-        line(), line(product_id=2**31 - 1), line(quantity=999), line(name="repeat('é', 200)"),
-        line(name="U&'\\00a0'"), line(name="'🛒 \\ '' \"'"), line(price="0.01"),
-        line(price="1000000.00"),
+        line(), line(product_id=2**31 - 1), line(quantity=999),
+        line(name="repeat('é', 200)"), line(name="U&'\\00a0'"),
+        line(name="'🛒 \\ '' \"'"), line(price="0.01"), line(price="1000000.00"),
         KEY % "'!~'", KEY % "repeat('k', 255)",
         MANY % ("'u'", 1, 100),
-        line("'full'", 7) + " ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = 2",
+        line("'full'", 7)
+        + " ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = 2",
         "DELETE FROM cart_item WHERE user_id = 'full' AND product_id = 1; "
         + line("'full'", 101)]),
     ("cart_user_id_form", [
@@ -65,8 +67,9 @@ RULES = (
           for code in (0x01, 0x09, 0x0a, 0x0d, 0x1f, 0x7f, 0x80, 0x85, 0x9f))]),
     ("cart_item_price_range", [line(price="0"), line(price="0.004"), line(price="-1"),
                                line(price="1000000.01"), line(price="'NaN'")]),
-    ("cart_item_quantity_range", [line(quantity=0), line(quantity=-1), line(quantity=1000),
-                                  "UPDATE cart_item SET quantity = 1000"]),
+    ("cart_item_quantity_range", [
+        line(quantity=0), line(quantity=-1), line(quantity=1000),
+        "UPDATE cart_item SET quantity = 1000"]),
     ("cart_item_line_count", [
         line("'full'", 101), MANY % ("'u'", 1, 101),
         MANY % ("'u'", 1, 1) + " UNION ALL SELECT 'full', 101, 101, 'Mug', 1.00, 1",
@@ -156,8 +159,8 @@ def random_change(rng, user):
         "UPDATE cart_item SET name = '%s', quantity = 1 WHERE user_id = '%s'"
         % (name, user),
         "UPDATE cart_item SET product_id = product_id + 100 " + where
-        + " AND NOT EXISTS (SELECT FROM cart_item WHERE user_id = '%s' AND product_id = %d)"
-        % (user, product + 100),
+        + " AND NOT EXISTS (SELECT FROM cart_item WHERE user_id = '%s' "
+          "AND product_id = %d)" % (user, product + 100),
         "DELETE FROM cart_item " + where,
         "DELETE FROM cart_item WHERE user_id = '%s'" % user,
         "DELETE FROM cart WHERE user_id = '%s'; INSERT INTO cart VALUES ('%s', 1, now())"
@@ -178,9 +181,10 @@ def totals_of_one_session(tap, cluster):
     left = int(value(url, "SELECT count(*) FROM product_delta"))
     tap.equal((left > 300, run_sql(url, WRONG_SUMS)), (True, []),
               "totals: the deltas of 300 changes add up to what carts hold")
-    steps = run_sql(url, "SELECT product_fold(7); SELECT count(*) FROM (%s) AS w;"
-                         "SELECT count(*) FROM product_total WHERE units < 0 OR carts < 0;"
-                    % WRONG_SUMS * (left // 7 + 1))
+    step = ("SELECT product_fold(7); SELECT count(*) FROM (%s) AS wrong; "
+            "SELECT count(*) FROM product_total WHERE units < 0 OR carts < 0;"
+            % WRONG_SUMS)
+    steps = run_sql(url, step * (left // 7 + 1))
     folded = [int(row[0]) for row in steps[0::3]]
     tap.equal(folded, [7] * (left // 7) + [left % 7],
               "totals: product_fold takes as many as it is asked to, fewer at the end")

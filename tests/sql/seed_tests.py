@@ -8,9 +8,9 @@ import time
 from cluster import SEEDER, Session, lock_waiters, run_sql, value, wait_until
 from schema_tests import WRONG_TOTALS, fold_all, right
 
-CARTS = ("SELECT user_id, version, updated_at, product_id, added_in, name, price, quantity "
-         "FROM cart LEFT JOIN cart_item USING (user_id) ")
-SEEDED = CARTS + "WHERE user_id ~ '^user[0-9]+$' ORDER BY user_id, added_in"
+CARTS = ("SELECT user_id, version, updated_at, product_id, added_in, name, price, "
+         "quantity FROM cart LEFT JOIN cart_item USING (user_id) "
+         "ORDER BY user_id, added_in")
 ROWS = ("SELECT user_id, xmin, ctid FROM cart UNION ALL "
         "SELECT user_id, xmin, ctid FROM cart_item ORDER BY 1, 3")
 BROKEN = ("SELECT user_id FROM cart LEFT JOIN cart_item USING (user_id) GROUP BY user_id "
@@ -51,13 +51,14 @@ def seed(url, carts=None):
 def arguments(tap, cluster):
     for words, code, said in (
             (["--help"], 0, "usage:"), (["--carts", "0"], 2, "1 to 1000000"),
-            (["--carts", "-1"], 2, "1 to 1000000"), (["--carts", "1000001"], 2, "\"1000001\""),
+            (["--carts", "-1"], 2, "1 to 1000000"),
+            (["--carts", "1000001"], 2, "\"1000001\""),
             (["--carts", "1e3"], 2, "\"1e3\""), (["--carts="], 2, "\"\""),
             (["--carts", "99999999999999999999"], 2, "1 to 1000000"),
             (["--carts"], 2, "requires an argument"), (["--cats"], 2, "--cats"),
             (["24"], 2, "unexpected argument \"24\"")):
-        done = subprocess.run([SEEDER, *words], check=False, capture_output=True, text=True,
-                              env=dict(os.environ, DATABASE_URL="host=/nowhere"))
+        done = subprocess.run([SEEDER, *words], check=False, capture_output=True,
+                              text=True, env=dict(os.environ, DATABASE_URL="host=/x"))
         tap.ok(done.returncode == code and said in (done.stderr if code else done.stdout),
                "seeder: %s ends with %d" % (" ".join(words), code), done.stderr)
     for url, code, said in (("", 2, "DATABASE_URL is not set"),
@@ -65,14 +66,15 @@ def arguments(tap, cluster):
                             (cluster.create("template0"), 1, "run sql/migrate first")):
         process = start(url)
         err = process.communicate()[1]
-        tap.ok(process.returncode == code and said in err and err.count("carrito-seed") == 1,
+        tap.ok(process.returncode == code and said in err
+               and err.count("carrito-seed") == 1,
                "seeder: says \"%s\" once and ends with %d" % (said, code), err)
 
 
 def default_carts(tap, cluster):
     url = cluster.create()
     out = seed(url)
-    rows = run_sql(url, SEEDED)
+    rows = run_sql(url, CARTS)
     tap.ok(out.startswith("24 carts inserted with %d items, 0 existed, " % len(rows)),
            "seeder: sums up what it did", out)
     tap.equal([row[0] for row in run_sql(url, "SELECT user_id FROM cart ORDER BY 1")],
@@ -91,7 +93,7 @@ def repeatable(tap, cluster):
     seed(one)
     seed(other, 1)
     seed(other, 24)
-    tap.equal(run_sql(one, SEEDED) == run_sql(other, SEEDED), True,
+    tap.equal(run_sql(one, CARTS) == run_sql(other, CARTS), True,
               "seeder: another run elsewhere, in two steps, gives the same carts")
     before = run_sql(one, ROWS)
     out = seed(one)
@@ -117,13 +119,14 @@ def many_carts(tap, cluster):
     small, large = cluster.create(), cluster.create()
     seed(small)
     out = seed(large, 5000)
-    tap.equal(value(large, "SELECT concat_ws(' ', count(*), min(substr(user_id, 5)::int), "
-                           "max(substr(user_id, 5)::int)) FROM cart"), "5000 101 5100",
+    tap.equal(value(large, "SELECT concat_ws(' ', count(*), min(n), max(n)) FROM (SELECT "
+                           "substr(user_id, 5)::int AS n FROM cart) AS a"),
+              "5000 101 5100",
               "seeder: --carts 5000 makes 5000: " + out.split(",")[0])
     tap.equal(run_sql(large, BROKEN), [],
               "seeder: lines are numbered from 1 to the cart's version")
-    tap.equal(value(large, "SELECT concat_ws(' ', min(n), max(n)) FROM (SELECT count(*) AS n "
-                           "FROM cart_item GROUP BY user_id) AS a"), "3 10",
+    tap.equal(value(large, "SELECT concat_ws(' ', min(n), max(n)) FROM (SELECT "
+                           "count(*) AS n FROM cart_item GROUP BY user_id) AS a"), "3 10",
               "seeder: 3 to 10 items in each")
     tap.equal(value(large, "SELECT concat_ws(' ', min(quantity), max(quantity), "
                            "min(price) >= 1 AND min(price) < 2, "
@@ -135,9 +138,9 @@ def many_carts(tap, cluster):
     tap.equal(value(large, "SELECT max(units) > 5 * min(units) FROM (SELECT units FROM "
                            "product_total ORDER BY units DESC LIMIT 100) AS a"), "t",
               "seeder: some products are far more popular than others")
-    first = [row for row in run_sql(large, SEEDED) if row[0] <= "user124"
+    first = [row for row in run_sql(large, CARTS) if row[0] <= "user124"
              and len(row[0]) == 7]
-    tap.equal(first == run_sql(small, SEEDED), True,
+    tap.equal(first == run_sql(small, CARTS), True,
               "seeder: a cart is the same however many are made")
     wrong = run_sql(large, WRONG_TOTALS)
     tap.ok(right(wrong), "seeder: totals exact", wrong)
@@ -152,7 +155,7 @@ def users_win(tap, cluster):
             user.send("BEGIN;" + (LOCK % "user105" if lock else ""))
             user.ask(OWN_CART % ("user105", "user105"))
             process = start(url)
-            wait_until(lambda u=url: lock_waiters(u) == 1, "the seeder waits for the user")
+            wait_until(lambda u=url: lock_waiters(u) == 1, "the seeder waits")
             user.ask(end)
         process.communicate()
         mine = run_sql(url, "SELECT product_id FROM cart_item WHERE user_id = 'user105'")
@@ -200,7 +203,7 @@ def interrupted(tap, cluster):
         pass
     os.close(terminal)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    tap.ok(code == 130 and "interrupted after " in shown and "\r[#" in shown.replace(" ", "#"),
+    tap.ok(code == 130 and "interrupted after " in shown and "\r[" in shown,
            "seeder: a bar on a terminal, and Ctrl-C ends it with 130", shown[-600:])
     whole(tap, url, "after Ctrl-C")
 

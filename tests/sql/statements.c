@@ -1,5 +1,6 @@
-// Prepares every registered statement on the database of $DATABASE_URL and compares what the
-// server says of it with the statement tables: the number of parameters and the columns.
+// Prepares every registered statement on the database of $DATABASE_URL and compares what
+// the server says of it with the statement tables: the number of parameters and the
+// columns.
 
 #include <libpq-fe.h>
 #include <stdbool.h>
