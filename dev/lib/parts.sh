@@ -76,7 +76,7 @@ describe_redis() {
     local conf=redis-conf/replica.conf quoted
     [ "$1" != redis-master ] || conf=redis-conf/master.conf
     PART_FILES=("$conf")
-    # What was written with the cache off is not in it: switched on again, it starts empty.
+    # It has not seen what was written with the cache off: switched on, it starts empty.
     PART_ENV+=(CACHE="$CACHE")
     PART_COMMAND=(
         redis-server "$RUN_DIR/$conf" --bind 127.0.0.1 --port "$(redis_port "$1")"

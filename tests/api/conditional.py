@@ -87,6 +87,9 @@ WRITES = [
          sent=dict(match('"7"'), **none_match('"7"'))),
     Step("remove", REMOVE, 200, sent=match('"7"'), want={"version": 8}),
     Step("clear without effect", CLEAR, 200, sent=match('"8"'), want={"version": 8}),
+    Step("an empty If-Match lists nothing", CLEAR, 412, sent=match(""),
+         code="version-mismatch"),
+    Step("nor does an empty If-None-Match", CLEAR, 200, sent=none_match("")),
 ] + [Step("malformed If-Match: " + text, ADD, 400, GOOD, sent=match(text),
           code="invalid-if-match") for text in MALFORMED
      ] + [Step("malformed If-None-Match on a write: " + text, CLEAR, 400,
@@ -169,7 +172,8 @@ FORM = [
 ] + [Step("not allowed: " + what, ADD, 400, GOOD, sent=key(value),
           code="invalid-idempotency-key")
      for what, value in (
-         ("256 characters", "x" * 256), ("a blank", "a b"), ("a tab", "a\tb"),
+         ("nothing", ""), ("256 characters", "x" * 256), ("a blank", "a b"),
+         ("a tab", "a\tb"),
          ("a letter with an accent", "é"), ("DEL", "a\x7fb"), ("0x01", "a\x01b"))]
 
 TABLES = {

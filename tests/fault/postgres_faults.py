@@ -1,6 +1,7 @@
 """PostgreSQL stopped, killed, restarted under load: 503 within the deadline, and back."""
 import time
 
+from cutter import Cutter
 from lib.load import Load
 from lib.stack import SLACK, until
 
@@ -20,6 +21,7 @@ def run(tap, stack):
             tap.group(this, outage, tap, stack, this, begin, end, keyed)
     tap.group("sessions ended", sessions_ended, tap, stack)
     tap.group("idle sessions ended", idle_sessions_ended, tap, stack)
+    tap.group("lost in COMMIT", lost_in_commit, tap, stack)
 
 
 def works(stack):
@@ -124,3 +126,37 @@ def idle_sessions_ended(tap, stack):
                                    GOOD) for i in range(30)]
         bad = [str(answer) for answer in answers if answer.status not in (200, 201)]
         tap.none(bad, "idle sessions ended: nobody notices, round %d" % (round + 1))
+
+
+def lost_in_commit(tap, stack):
+    """Committed, but the answer was lost: the client is told that nobody knows."""
+    client, keyed = stack.client(), {"Idempotency-Key": "lost"}
+    client.request("POST", "/cart/lost/add", GOOD)
+    with Cutter(stack.database) as cutter:
+        stack.psql(END_SESSIONS)
+        until(lambda: works(stack), 10)
+        cutter.cutting = True
+        for kind, request in {
+                "a new cart": ("POST", "/cart/lost-new/add", GOOD),
+                "add": ("POST", "/cart/lost/add", GOOD),
+                "update": ("PUT", "/cart/lost/update/1", {"quantity": 7}),
+                "add with a key": ("POST", "/cart/lost/add", GOOD, keyed),
+                "clear": ("POST", "/cart/lost/clear")}.items():
+            answer = client.request(*request)
+            tap.ok(answer.status == 503 and answer.code == "outcome-unknown"
+                   and answer.header("Retry-After") is None,
+                   "lost in COMMIT, %s: the outcome is unknown" % kind, str(answer))
+        tap.equal(cutter.cuts, 5, "lost in COMMIT: all of them were committed")
+        cutter.cutting = False
+    stack.psql(END_SESSIONS)
+    until(lambda: works(stack), 10)
+    again = client.request("POST", "/cart/lost/add", GOOD, keyed)
+    tap.ok(again.status == 200 and again.header("Idempotency-Replayed") == "true"
+           and again.json()["item_count"] == 8,
+           "lost in COMMIT: the key tells what came of it", str(again))
+
+    def seen():
+        cart = client.get("/cart/lost").json()
+        return (cart["version"], cart["item_count"]) == (5, 0)
+    tap.ok(until(seen, 5), "lost in COMMIT: what was done is read",
+           str(client.get("/cart/lost")))

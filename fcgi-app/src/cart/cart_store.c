@@ -422,8 +422,8 @@ struct err cart_store_write(struct work *work, const struct cart_write *write,
 #define EXPIRE_BATCH 1000
 #define EXPIRE_EVERY_MS 10000
 
-// A batch now and then keeps up with any rate of keys that a batch's size and pace allow; the
-// next one follows at once while there is more.
+// A batch now and then keeps up with any rate of keys that a batch's size and pace allow;
+// the next one follows at once while there is more.
 static void expire_keys_forever(void *arg)
 {
     (void)arg;

@@ -289,8 +289,8 @@ void cache_fill(struct work *work, const char *user_id, const struct cache_claim
     buf_printf(&text, "V %lld %s\n", (long long)value->version, user_id);
     buf_add(&text, value->json, value->len);
     char life[24];
-    // Nobody has written the cart yet: whoever does so by other means than this program is
-    // not to wait for half an hour.
+    // Nobody has written the cart yet: whoever does so by other means than this program
+    // is not to wait for half an hour.
     snprintf(life, sizeof life, "%lld",
              value->version ? config->cache_ttl_s * 1000LL : UNWRITTEN_MS);
     struct redis_arg args[] = {

@@ -344,8 +344,9 @@ static void on_drain_timeout(struct ev_loop *l, ev_timer *timer, int events)
     loop_stop();
 }
 
-// Closes connections at rest; of those that never carried a request only if all is set. nginx
-// does not repeat a write, so a connection made for one must not be closed before it came.
+// Closes connections at rest; of those that never carried a request only if all is set.
+// nginx does not repeat a write, so a connection made for one must not be closed before
+// it came.
 static void close_idle(bool all)
 {
     for (struct conn *conn = conns, *next; conn; conn = next) {

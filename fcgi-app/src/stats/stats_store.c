@@ -65,8 +65,9 @@ void stats_store_setup(const struct config *c)
                                 "Times the top products were read from PostgreSQL.", "");
 }
 
-// Folds until fewer than a batch are left, or until the time. Each batch is a transaction of
-// its own. One that fails, as it does when it takes longer than a statement may, is halved.
+// Folds until fewer than a batch are left, or until the time. Each batch is a transaction
+// of its own. One that fails, as it does when it takes longer than a statement may, is
+// halved.
 static struct err fold_until(struct work *work, struct pg_conn *conn, int64_t time)
 {
     static int64_t batch = BATCH_MAX;
