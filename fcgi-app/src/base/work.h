@@ -10,8 +10,7 @@ enum work_cache { WORK_CACHE_NONE, WORK_CACHE_HIT, WORK_CACHE_MISS, WORK_CACHE_B
 struct work {
     void *mem;        // dies with the work: nobody frees what hangs from it
     int64_t deadline; // clock_mono_ns(); nothing waits beyond it
-    int64_t
-        start_by; // nothing is begun in PostgreSQL after it: what is begun has time to end
+    int64_t start_by; // nothing is begun in PostgreSQL later, so that it has time to end
 
     // What it cost so far.
     enum work_cache cache;
