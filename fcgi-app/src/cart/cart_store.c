@@ -38,6 +38,9 @@
 // A change is not sent with less time than this left for its answer, in ns.
 #define COMMIT_NS 50000000
 
+// Writers that wait for one cart, in one process.
+#define WRITERS_MAX 256
+
 // Times a transaction is begun again after losing a race.
 #define TRIES_MAX 5
 
@@ -104,7 +107,7 @@ void cart_store_setup(const struct config *config)
 {
     (void)config;
     pg_register(stmts, sizeof stmts / sizeof *stmts);
-    writers = keylock_new(NULL);
+    writers = keylock_new(NULL, WRITERS_MAX);
 }
 
 // LOAD's rows to a cart, with the database's clock in *now.
@@ -343,7 +346,6 @@ static struct err write_once(struct work *work, struct pg_conn *conn,
                              const struct cart_write *write, struct cart_answer *answer)
 {
     struct pg_rows *found, *loaded;
-    work->after = NULL; // that of an earlier try
     struct err err = lock_and_load(work, conn, write, &found, &loaded); // 1
     if (err_is(err)) {
         pg_abandon(work, conn);
@@ -386,8 +388,10 @@ static struct err write_once(struct work *work, struct pg_conn *conn,
                             &reply); // 4
     fill->valid = !err_is(err);
     fill->value = (struct cache_value){reply.version, reply.json, reply.len};
-    if (err.code == ERR_OUTCOME_UNKNOWN)
-        return err;         // the tombstone stays, and does no harm
+    if (err.code == ERR_OUTCOME_UNKNOWN) {
+        work->after = NULL; // the tombstone stays, and does no harm
+        return err;
+    }
     leave_fill(work, fill); // 6
     if (err_is(err))
         pg_abandon(work, conn);

@@ -108,7 +108,7 @@ static bool next_owed(void *mem, bool sent, struct redis_arg *args, size_t *n_ar
     }
     owed.sent_n = 0;
     owed.sent_overflows = owed.overflows;
-    if (owed.n == 0)
+    if (owed.n == 0 && owed.overflows == 0)
         return false;
     *n_args = 1;
     args[0] = redis_arg_text(owed.overflows ? "FLUSHDB" : "UNLINK");
@@ -201,6 +201,8 @@ static bool value_decode(const struct redis_reply *reply, const char *user_id,
         memcmp(id, user_id, (size_t)(json - id)) != 0)
         return false;
     json++;
+    if (json == end)
+        return false;
     *value = (struct cache_value){number, json, (size_t)(end - json)};
     return true;
 }

@@ -142,13 +142,14 @@ static void offer(struct pool *pool, struct pg_conn *conn)
 
 static void open_more(struct pool *pool);
 
-// With nothing open there is nothing to wait for; else one more is tried, later.
+// With nothing open there is nothing to wait for, once the last attempt has failed; else
+// one more is tried, later.
 static void serve_queue_after_failure(struct pool *pool)
 {
     while (pool->first && pool->busy + pool->opening == 0)
         queue_take(pool)->err =
             err_make(ERR_DATABASE_UNAVAILABLE, NULL, "the database cannot be reached");
-    if (pool->first)
+    if (pool->first && pool->busy > 0)
         open_more(pool);
 }
 

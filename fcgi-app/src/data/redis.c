@@ -100,8 +100,9 @@ static void on_reply(redisAsyncContext *ac, void *answer, void *privdata)
 }
 
 // Sends a command and waits; up or not, as the keeper calls it before the node is up.
+// to_blame: the node had its full time, so an answer that does not come is its failure.
 static struct err node_call(void *mem, struct redis_node *node, int64_t deadline,
-                            const struct redis_arg *args, size_t n_args,
+                            bool to_blame, const struct redis_arg *args, size_t n_args,
                             struct redis_reply *reply)
 {
     const char *argv[REDIS_ARGS_MAX];
@@ -126,7 +127,8 @@ static struct err node_call(void *mem, struct redis_node *node, int64_t deadline
     }
     if (!call->answered) {
         call->co = NULL;
-        node_fail(node, "no answer within the deadline");
+        if (to_blame)
+            node_fail(node, "no answer within the deadline");
         return err_make(ERR_REDIS, NULL, "no answer within the deadline");
     }
     const char *error = call->error;
@@ -192,14 +194,14 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
     if (config->redis_password && *config->redis_password) {
         struct redis_arg auth[] = {redis_arg_text("AUTH"),
                                    redis_arg_text(config->redis_password)};
-        err = node_call(mem, node, deadline, auth, 2, &reply);
+        err = node_call(mem, node, deadline, true, auth, 2, &reply);
         if (err_is(err))
             return err;
     }
     for (struct redis_script *s = scripts; node == &nodes[0] && s; s = s->next) {
         struct redis_arg load[] = {redis_arg_text("SCRIPT"), redis_arg_text("LOAD"),
                                    redis_arg_text(s->text)};
-        err = node_call(mem, node, deadline, load, 3, &reply);
+        err = node_call(mem, node, deadline, true, load, 3, &reply);
         if (err_is(err))
             return err;
         if (reply.type == REDIS_STRING && reply.len < sizeof s->sha)
@@ -208,7 +210,7 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
     // What the requests will do: a replica that lost its master refuses to read.
     struct redis_arg probe[] = {redis_arg_text("EXISTS"),
                                 redis_arg_text("carrito:probe")};
-    err = node_call(mem, node, deadline, probe, 2, &reply);
+    err = node_call(mem, node, deadline, true, probe, 2, &reply);
     if (err_is(err))
         return err;
     // Last, so that nothing is waited for between the final question and the node's use.
@@ -217,7 +219,7 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
     for (bool sent = false;
          node == &nodes[0] && next_greeting && next_greeting(mem, sent, args, &n_args);
          sent = true) {
-        err = node_call(mem, node, deadline, args, n_args, &reply);
+        err = node_call(mem, node, deadline, true, args, n_args, &reply);
         if (err_is(err))
             return err;
     }
@@ -349,9 +351,12 @@ struct err redis_call(struct work *work, struct redis_node *node,
         return err_make(ERR_REDIS, NULL, "the node is down");
     int64_t begun = clock_mono_ns();
     int64_t deadline = begun + (int64_t)config->redis_timeout_ms * MS;
-    if (deadline > work->deadline)
+    bool hurried = deadline > work->deadline;
+    if (hurried)
         deadline = work->deadline;
-    struct err err = node_call(work->mem, node, deadline, args, n_args, reply);
+    if (deadline <= begun)
+        return err_make(ERR_REDIS, NULL, "no time was left to ask");
+    struct err err = node_call(work->mem, node, deadline, !hurried, args, n_args, reply);
     work->redis_ns += clock_mono_ns() - begun;
     return err;
 }

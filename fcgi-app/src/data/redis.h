@@ -75,9 +75,9 @@ const char *redis_name(const struct redis_node *node);
 bool redis_is_up(const struct redis_node *node);
 
 // Sends one command and waits for its answer, REDIS_TIMEOUT_MS or until the work's
-// deadline; the wait counts as work->redis_ns. Errors: ERR_REDIS, with detail: the node
-// is down, was late, or refused the command. Then whether the command took effect is
-// unknown. Coroutines only.
+// deadline, which is not the node's fault; the wait counts as work->redis_ns. Errors:
+// ERR_REDIS, with detail: the node is down, was late, or refused the command. Then
+// whether the command took effect is unknown. Coroutines only.
 struct err redis_call(struct work *work, struct redis_node *node,
                       const struct redis_arg *args, size_t n_args,
                       struct redis_reply *reply) must_check;

@@ -24,6 +24,7 @@ struct held {
 };
 
 struct keylock {
+    unsigned waiters_max;
     struct held *buckets[BUCKETS];
 };
 
@@ -44,9 +45,11 @@ static struct held **find(struct keylock *locks, const char *key)
     return at;
 }
 
-struct keylock *keylock_new(void *mem)
+struct keylock *keylock_new(void *mem, unsigned waiters_max)
 {
-    return talloc_zero(mem, struct keylock);
+    struct keylock *locks = talloc_zero(mem, struct keylock);
+    locks->waiters_max = waiters_max;
+    return locks;
 }
 
 static void leave_queue(struct held *held, struct waiter *waiter)
@@ -72,7 +75,7 @@ bool keylock_take(struct keylock *locks, const char *key, int64_t deadline)
         return true;
     }
     struct held *held = *at;
-    if (held->n_waiting == KEYLOCK_WAITERS_MAX)
+    if (held->n_waiting == locks->waiters_max)
         return false;
     struct waiter me = {.co = co_self()};
     held->n_waiting++;

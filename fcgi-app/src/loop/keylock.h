@@ -9,11 +9,8 @@
 
 struct keylock;
 
-// Makes an empty set of locks on mem.
-struct keylock *keylock_new(void *mem);
-
-// No more than this many wait for one lock.
-#define KEYLOCK_WAITERS_MAX 256
+// Makes an empty set of locks on mem; no more than so many may wait for one of them.
+struct keylock *keylock_new(void *mem, unsigned waiters_max);
 
 // Takes the lock called key, waiting until deadline (clock_mono_ns()); false at the
 // deadline, or at once where too many wait already. Coroutines only.

@@ -33,8 +33,7 @@ void loop_init(void)
     if (!ev)
         abort();
     ev_prepare_init(&before_wait, on_before_wait);
-    ev_prepare_start(ev, &before_wait);
-    ev_unref(ev);
+    ev_prepare_start(ev, &before_wait); // which also keeps ev_run() going
 }
 
 void loop_run(void)

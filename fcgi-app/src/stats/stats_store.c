@@ -7,6 +7,7 @@
 
 #include "stats/stats_store.h"
 
+#include <limits.h>
 #include <talloc.h>
 
 #include "base/buf.h"
@@ -60,7 +61,7 @@ void stats_store_setup(const struct config *c)
 {
     config = c;
     pg_register(stmts, sizeof stmts / sizeof *stmts);
-    refreshing = keylock_new(NULL);
+    refreshing = keylock_new(NULL, UINT_MAX); // however many ask
     refreshes = metrics_counter("carrito_top_products_refreshes_total",
                                 "Times the top products were read from PostgreSQL.", "");
 }
@@ -148,16 +149,15 @@ static struct err refresh(struct work *work, const char **json, size_t *len)
     if (err_is(err))
         return err;
     struct pg_rows *rows[PG_TRIP_MAX];
-    // What a backlog leaves unfolded is late, not lost.
-    err = fold_until(work, conn, clock_mono_ns() + FOLD_SHARE_MS * MS);
-    if (!err_is(err)) {
-        pg_add(conn, &pg_begin, NULL);
-        pg_add(conn, LOCK, NULL);
-        err = pg_trip(work, conn, rows);
-        if (!err_is(err))
-            err = refresh_locked(work, conn, json, len);
-        pg_abandon(work, conn); // it only read
-    }
+    // What a backlog, or a batch that failed, leaves unfolded is late, not lost.
+    struct err folded = fold_until(work, conn, clock_mono_ns() + FOLD_SHARE_MS * MS);
+    (void)folded;
+    pg_add(conn, &pg_begin, NULL);
+    pg_add(conn, LOCK, NULL);
+    err = pg_trip(work, conn, rows);
+    if (!err_is(err))
+        err = refresh_locked(work, conn, json, len);
+    pg_abandon(work, conn); // it only read
     pg_release(conn);
     return err;
 }

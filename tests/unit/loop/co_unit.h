@@ -3,7 +3,6 @@
 
 #include "../base/unit.h"
 
-#include <ev.h>
 #include <stdbool.h>
 #include <unistd.h>
 
@@ -28,14 +27,6 @@ static inline void co_unit_main(void *arg)
     loop_stop();
 }
 
-// Runs the loop until loop_stop(), also when nothing is left to wait for.
-static inline void co_unit_loop(void)
-{
-    ev_ref(loop_ev());
-    loop_run();
-    ev_unref(loop_ev());
-}
-
 // Runs fn(arg) as a coroutine, and the loop until it has returned. An assertion that
 // fails in there jumps out of the loop's midst, so no later test could trust it.
 static inline void co_unit_run(void (*fn)(void *arg), void *arg)
@@ -50,7 +41,7 @@ static inline void co_unit_run(void (*fn)(void *arg), void *arg)
     inside = true;
     alarm(CO_UNIT_LIMIT_S);
     co_start(co_unit_main, &body);
-    co_unit_loop();
+    loop_run();
     alarm(0);
     inside = false;
 }

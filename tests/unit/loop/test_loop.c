@@ -240,10 +240,10 @@ static void stopping_ends_the_turn(void **state)
     (void)state;
     memset(trace, 0, sizeof trace);
     co_start(start_and_stop, NULL);
-    co_unit_loop();
+    loop_run();
     assert_string_equal(trace, "s");
     assert_int_equal(co_count(), 1);
-    co_unit_loop(); // what was left goes on
+    loop_run(); // what was left goes on
     assert_string_equal(trace, "s!");
     assert_int_equal(co_count(), 0);
 }
