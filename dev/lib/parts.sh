@@ -153,7 +153,8 @@ app_processes() {
 part_answers() {
     case $1 in
         postgres) "$PG_BIN/pg_isready" -q -h "$SOCKET_DIR/pg-socket" -p "$PG_PORT" ;;
-        redis-*) [ "$(redis_cli "$1" PING)" = PONG ] ;;
+        # A replica whose master is gone runs and says so.
+        redis-*) case $(redis_cli "$1" PING) in PONG | MASTERDOWN*) ;; *) false ;; esac ;;
         app) [ -S "$FCGI_SOCKET" ] && [ -n "$(app_processes)" ] ;;
         nginx) curl -s --noproxy '*' -m 5 -o /dev/null "$(base_url)/" ;;
     esac

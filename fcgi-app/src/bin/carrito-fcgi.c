@@ -71,10 +71,11 @@ static void set_up(const struct config *config)
 
 static int usage(FILE *out, int status)
 {
-    fputs("usage: carrito-fcgi                       with a listening socket on "
-          "descriptor 0\n"
-          "       carrito-fcgi --print-config-table  the settings, as a Markdown table\n"
-          "Started by spawn-fcgi; settings come from the environment.\n",
+    fputs("usage: carrito-fcgi [--check-config | --print-config-table | --help]\n"
+          "  --check-config        say what is wrong with the settings\n"
+          "  --print-config-table  the settings, as a Markdown table\n"
+          "Started by spawn-fcgi, which gives it a listening socket as descriptor 0.\n"
+          "Settings come from the environment.\n",
           out);
     return status;
 }
@@ -87,12 +88,15 @@ int main(int argc, char **argv)
     }
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(stdout, 0);
-    if (argc != 1)
+    bool check_only = argc == 2 && strcmp(argv[1], "--check-config") == 0;
+    if (argc != 1 && !check_only)
         return usage(stderr, 2);
 
     static struct config config; // outlives everything that was given a pointer to it
     if (!config_load(NULL, environ, &config, stderr))
         return 1;
+    if (check_only)
+        return 0;
     if (!is_listening(STDIN_FILENO)) {
         fputs("carrito-fcgi: descriptor 0 is not a listening socket: start it by "
               "spawn-fcgi\n",
