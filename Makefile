@@ -65,7 +65,7 @@ logs: ## follow all logs
 clean-data: ## drop the local database and cache (after make down)
 	@dev/stack clean-data
 
-test: ## all tests, about 20 minutes
+test: ## all tests, about 15 minutes
 	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
