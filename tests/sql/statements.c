@@ -47,7 +47,7 @@ int main(void)
     }
     struct config config = {.pg_read_pool = 1, .pg_write_pool = 1};
     pg_setup(&config);
-    cart_store_setup(&config);
+    cart_store_setup();
     stats_store_setup(&config);
     health_store_setup();
 

@@ -63,7 +63,7 @@ static void set_up(const struct config *config)
     redis_setup(config);
     cache_setup(config);
     pg_setup(config);
-    cart_store_setup(config);
+    cart_store_setup();
     stats_store_setup(config);
     health_store_setup();
     dispatch_setup(routes);

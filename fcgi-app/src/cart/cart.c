@@ -2,11 +2,11 @@
 
 #include "cart/cart.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/money.h"
-#include "base/parse.h"
 
 struct err cart_check_user_id(const char *text, size_t len)
 {
@@ -32,6 +32,13 @@ struct err cart_parse_product_id(const char *text, size_t len, int32_t *product_
                         "a product id is a whole number from 1 to 2147483647");
     *product_id = (int32_t)number;
     return err_ok();
+}
+
+bool cart_version_matches(int64_t version, const char *header, enum etag_compare how)
+{
+    char tag[24];
+    snprintf(tag, sizeof tag, "%lld", (long long)version);
+    return parse_etag_list(header, tag, how) == ETAG_YES;
 }
 
 static struct cart_line *find_line(struct cart *cart, int32_t product_id)

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/parse.h"
 
 #define CART_USER_ID_MAX 64 // characters
 #define CART_LINES_MAX 100
@@ -57,6 +58,11 @@ struct err cart_check_user_id(const char *text, size_t len) must_check;
 // 1 to 2^31-1 in plain digits: ERR_INVALID_PRODUCT_ID.
 struct err cart_parse_product_id(const char *text, size_t len,
                                  int32_t *product_id) must_check;
+
+// Whether the value of If-Match (ETAG_STRONG) or If-None-Match (ETAG_WEAK) names this
+// version, whose entity-tag is "<version>" (RFC 9110, section 13.1). The value's form has
+// been checked.
+bool cart_version_matches(int64_t version, const char *header, enum etag_compare how);
 
 // Carries the request out on the cart: lines, version and updated_at (set to now if
 // anything changed). *change says what happened, and *line (an index) where, for

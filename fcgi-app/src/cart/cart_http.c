@@ -7,7 +7,6 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/parse.h"
 #include "cart/cart.h"
 #include "cart/cart_store.h"
 #include "http/body.h"
@@ -50,16 +49,15 @@ static void reply_cart(struct request *req, const struct cart_answer *answer)
 static struct err check_conditions(struct request *req, const struct cart_answer *answer,
                                    bool *not_modified)
 {
-    char tag[24];
-    snprintf(tag, sizeof tag, "%lld", (long long)answer->version);
-    if (req->if_match && parse_etag_list(req->if_match, tag, ETAG_STRONG) != ETAG_YES) {
+    int64_t version = answer->version;
+    if (req->if_match && !cart_version_matches(version, req->if_match, ETAG_STRONG)) {
         req->problem_cart = answer->json;
         reply_etag(req, answer->version);
         return err_make(ERR_VERSION_MISMATCH, "If-Match",
                         "the cart is at another version");
     }
     *not_modified = req->if_none_match &&
-                    parse_etag_list(req->if_none_match, tag, ETAG_WEAK) == ETAG_YES;
+                    cart_version_matches(version, req->if_none_match, ETAG_WEAK);
     return err_ok();
 }
 

@@ -103,9 +103,8 @@ static const struct pg_stmt stmts[] = {
 
 static struct keylock *writers;
 
-void cart_store_setup(const struct config *config)
+void cart_store_setup(void)
 {
-    (void)config;
     pg_register(stmts, sizeof stmts / sizeof *stmts);
     writers = keylock_new(NULL, WRITERS_MAX);
 }
@@ -215,12 +214,10 @@ struct err cart_store_read(struct work *work, const char *user_id,
 // Whether the preconditions let the write through (RFC 9110, section 13.2.2).
 static bool precondition_holds(const struct cart_write *write, int64_t version)
 {
-    char tag[24];
-    snprintf(tag, sizeof tag, "%lld", (long long)version);
-    if (write->if_match && parse_etag_list(write->if_match, tag, ETAG_STRONG) != ETAG_YES)
+    if (write->if_match && !cart_version_matches(version, write->if_match, ETAG_STRONG))
         return false;
     return !write->if_none_match ||
-           parse_etag_list(write->if_none_match, tag, ETAG_WEAK) == ETAG_NO;
+           !cart_version_matches(version, write->if_none_match, ETAG_WEAK);
 }
 
 // The stored answer of the same request, if there is one.
@@ -236,21 +233,21 @@ static struct err replay(void *mem, const struct pg_rows *found,
     return err_ok();
 }
 
-static void add_change(struct pg_conn *conn, const struct cart *cart,
+static void add_change(void *mem, struct pg_conn *conn, const struct cart *cart,
                        const struct cart_write *write, enum cart_change change,
                        const struct cart_line *line)
 {
-    char price[32];
+    struct buf price;
     struct pg_value params[PG_PARAMS_MAX] = {
         pg_text(cart->user_id), pg_int(cart->version), pg_text(cart->updated_at),
         pg_int(write->request.line.product_id)};
     switch (change) {
     case CART_LINE_ADDED:
     case CART_LINE_SET:
-        snprintf(price, sizeof price, "%lld.%02lld", (long long)(line->price / 100),
-                 (long long)(line->price % 100));
+        buf_init(&price, mem, 32);
+        money_put(&price, line->price);
         params[4] = pg_text(line->name);
-        params[5] = pg_text(price);
+        params[5] = pg_text(price.data);
         params[6] = pg_int(line->quantity);
         pg_add(conn, change == CART_LINE_ADDED ? INSERT_LINE : SET_LINE, params);
         break;
@@ -316,7 +313,7 @@ static struct err change_and_commit(struct work *work, struct pg_conn *conn,
     if (work->deadline - clock_mono_ns() < COMMIT_NS)
         return err_make(ERR_OVERLOADED, NULL, "too little time was left to commit");
     if (change != CART_UNCHANGED) {
-        add_change(conn, cart, write, change, line);
+        add_change(work->mem, conn, cart, write, change, line);
         n++;
     }
     if (write->idempotency_key) {
@@ -341,26 +338,21 @@ static struct err change_and_commit(struct work *work, struct pg_conn *conn,
         "cart, or repeat the request with the same Idempotency-Key");
 }
 
-// One transaction. On return it has ended, or the connection is of no more use.
-static struct err write_once(struct work *work, struct pg_conn *conn,
-                             const struct cart_write *write, struct cart_answer *answer)
+// One transaction, from BEGIN. *ended says whether it has ended, or its connection has.
+static struct err transact(struct work *work, struct pg_conn *conn,
+                           const struct cart_write *write, struct cart_answer *answer,
+                           bool *ended)
 {
     struct pg_rows *found, *loaded;
     struct err err = lock_and_load(work, conn, write, &found, &loaded); // 1
-    if (err_is(err)) {
-        pg_abandon(work, conn);
+    if (err_is(err))
         return err;
-    }
-    if (found) {
-        err = replay(work->mem, found, answer);
-        pg_abandon(work, conn);
-        return err;
-    }
+    if (found)
+        return replay(work->mem, found, answer);
     const char *now;
     struct cart *cart = cart_of(work->mem, write->user_id, loaded, &now);
     if (!precondition_holds(write, cart->version)) {
         answer_cart(work->mem, cart, 412, answer);
-        pg_abandon(work, conn);
         return err_make(ERR_VERSION_MISMATCH,
                         write->if_match ? "If-Match" : "If-None-Match",
                         "the cart is at another version");
@@ -368,14 +360,11 @@ static struct err write_once(struct work *work, struct pg_conn *conn,
     enum cart_change change;
     size_t line = 0;
     err = cart_apply(cart, &write->request, now, &change, &line);
-    if (err_is(err)) {
-        pg_abandon(work, conn);
+    if (err_is(err))
         return err;
-    }
     struct cart_answer reply;
     answer_cart(work->mem, cart, change == CART_LINE_ADDED ? 201 : 200, &reply);
     if (change == CART_UNCHANGED && !write->idempotency_key) {
-        pg_abandon(work, conn);
         *answer = reply;
         return err_ok();
     }
@@ -390,13 +379,24 @@ static struct err write_once(struct work *work, struct pg_conn *conn,
     fill->value = (struct cache_value){reply.version, reply.json, reply.len};
     if (err.code == ERR_OUTCOME_UNKNOWN) {
         work->after = NULL; // the tombstone stays, and does no harm
+        *ended = true;
         return err;
     }
     leave_fill(work, fill); // 6
-    if (err_is(err))
-        pg_abandon(work, conn);
-    else
+    if (!err_is(err)) {
+        *ended = true;
         *answer = reply;
+    }
+    return err;
+}
+
+static struct err write_once(struct work *work, struct pg_conn *conn,
+                             const struct cart_write *write, struct cart_answer *answer)
+{
+    bool ended = false;
+    struct err err = transact(work, conn, write, answer, &ended);
+    if (!ended)
+        pg_abandon(work, conn);
     return err;
 }
 
@@ -426,8 +426,7 @@ struct err cart_store_write(struct work *work, const struct cart_write *write,
 #define EXPIRE_BATCH 1000
 #define EXPIRE_EVERY_MS 10000
 
-// A batch now and then keeps up with any rate of keys that a batch's size and pace allow;
-// the next one follows at once while there is more.
+// A batch now and then; the next one follows at once while there is more.
 static void expire_keys_forever(void *arg)
 {
     (void)arg;

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/config.h"
 #include "base/err.h"
 #include "base/work.h"
 #include "cart/cart.h"
@@ -34,7 +33,7 @@ struct cart_write {
 };
 
 // Registers the statements. After pg_setup().
-void cart_store_setup(const struct config *config);
+void cart_store_setup(void);
 
 // Starts removing Idempotency-Keys that no longer count. After metrics_open().
 void cart_store_start(void);

@@ -21,8 +21,6 @@
 // One hit in so many is told to the master: its LRU sees no reads of its own.
 #define TOUCH_EVERY 64U
 
-#define NODES_MAX 9
-
 // KEYS[1] the cart; ARGV[1] the token. Only an absent key may be claimed: a value is
 // newer than what this reader saw, a tombstone's writer fills, a token's owner fills.
 static struct redis_script claim_script = {
@@ -56,7 +54,7 @@ static struct {
 static const struct config *config;
 static struct node_metrics {
     struct metric *hit, *miss, *error;
-} node_metrics[NODES_MAX]; // the master first
+} node_metrics[REDIS_NODES_MAX]; // the master first
 static struct metric *stored, *lost, *bypassed;
 static unsigned next_replica, hits;
 static uint64_t process_nonce, claims;
@@ -143,7 +141,7 @@ void cache_setup(const struct config *c)
                                "Reads that no Redis node could be asked about.", "");
     if (getrandom(&process_nonce, sizeof process_nonce, 0) != sizeof process_nonce)
         process_nonce = (uint64_t)getpid();
-    next_replica = (unsigned)(process_nonce % NODES_MAX);
+    next_replica = (unsigned)(process_nonce % REDIS_NODES_MAX);
 }
 
 bool cache_on(void)
@@ -153,7 +151,7 @@ bool cache_on(void)
 
 // The nodes that a read may ask, in the order in which to ask: the replicas, beginning
 // with another one each time, then the master.
-static size_t read_order(struct redis_node *order[NODES_MAX])
+static size_t read_order(struct redis_node *order[REDIS_NODES_MAX])
 {
     size_t n = 0, replicas = redis_replicas();
     unsigned first = next_replica++;
@@ -167,7 +165,7 @@ static size_t read_order(struct redis_node *order[NODES_MAX])
 static struct redis_node *read_any(struct work *work, const struct redis_arg *args,
                                    size_t n_args, struct redis_reply *reply)
 {
-    struct redis_node *order[NODES_MAX];
+    struct redis_node *order[REDIS_NODES_MAX];
     size_t n = read_order(order);
     for (size_t i = 0; i < n; i++) {
         if (!redis_is_up(order[i]))

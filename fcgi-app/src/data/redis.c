@@ -21,7 +21,6 @@
 #include "loop/loop.h"
 #include "loop/resolve.h"
 
-#define NODES_MAX (1 + 8)
 #define MS 1000000
 
 struct redis_node {
@@ -44,7 +43,7 @@ struct call {
 };
 
 static const struct config *config;
-static struct redis_node nodes[NODES_MAX]; // the master first
+static struct redis_node nodes[REDIS_NODES_MAX]; // the master first
 static size_t n_nodes;
 static struct redis_script *scripts;
 static bool (*next_greeting)(void *mem, bool sent, struct redis_arg *args,
@@ -93,10 +92,25 @@ static void on_reply(redisAsyncContext *ac, void *answer, void *privdata)
     if (!reply)
         call->error = "the connection was lost";
     else if (reply->type == REDIS_REPLY_ERROR)
-        call->error = talloc_strndup(call->mem, reply->str, reply->len);
+        call->error = mem_strndup(call->mem, reply->str, reply->len);
     else
         redis_wire_copy(call->mem, reply, &call->reply);
     co_wake(call->co);
+}
+
+// Hands a command to hiredis, which calls on_answer, if given, with its answer. False
+// when the connection is closing.
+static bool node_send(struct redis_node *node, redisCallbackFn *on_answer, void *privdata,
+                      const struct redis_arg *args, size_t n_args)
+{
+    const char *argv[REDIS_ARGS_MAX];
+    size_t lens[REDIS_ARGS_MAX];
+    for (size_t i = 0; i < n_args; i++) {
+        argv[i] = args[i].data;
+        lens[i] = args[i].len;
+    }
+    return redisAsyncCommandArgv(node->wire.ac, on_answer, privdata, (int)n_args, argv,
+                                 lens) == REDIS_OK;
 }
 
 // Sends a command and waits; up or not, as the keeper calls it before the node is up.
@@ -105,12 +119,6 @@ static struct err node_call(void *mem, struct redis_node *node, int64_t deadline
                             bool to_blame, const struct redis_arg *args, size_t n_args,
                             struct redis_reply *reply)
 {
-    const char *argv[REDIS_ARGS_MAX];
-    size_t lens[REDIS_ARGS_MAX];
-    for (size_t i = 0; i < n_args; i++) {
-        argv[i] = args[i].data;
-        lens[i] = args[i].len;
-    }
     if (!node->wire.ac)
         return err_make(ERR_REDIS, NULL, "the connection was lost");
     struct call *call = calloc(1, sizeof *call);
@@ -118,8 +126,7 @@ static struct err node_call(void *mem, struct redis_node *node, int64_t deadline
         abort();
     call->co = co_self();
     call->mem = mem;
-    if (redisAsyncCommandArgv(node->wire.ac, on_reply, call, (int)n_args, argv, lens) !=
-        REDIS_OK) {
+    if (!node_send(node, on_reply, call, args, n_args)) {
         free(call);
         return err_make(ERR_REDIS, NULL, "the connection is closing");
     }
@@ -170,7 +177,7 @@ static struct err node_dial(void *mem, struct redis_node *node, int64_t deadline
     if (!ac)
         abort();
     if (ac->err) {
-        const char *why = talloc_strdup(mem, ac->errstr);
+        const char *why = mem_printf(mem, "%s", ac->errstr);
         redisAsyncFree(ac);
         return err_make(ERR_REDIS, NULL, why);
     }
@@ -280,9 +287,10 @@ void redis_setup(const struct config *c)
 {
     config = c;
     node_add("master", &c->redis_master);
-    for (size_t i = 0; i < (size_t)c->n_redis_replicas && n_nodes < NODES_MAX; i++) {
+    for (size_t i = 0; i < (size_t)c->n_redis_replicas && n_nodes < REDIS_NODES_MAX;
+         i++) {
         char name[16];
-        snprintf(name, sizeof name, "replica-%zu", (i + 1) % NODES_MAX);
+        snprintf(name, sizeof name, "replica-%zu", (i + 1) % REDIS_NODES_MAX);
         node_add(name, &c->redis_replicas[i]);
     }
 }
@@ -380,13 +388,6 @@ struct err redis_eval(struct work *work, struct redis_node *node,
 
 void redis_send(struct redis_node *node, const struct redis_arg *args, size_t n_args)
 {
-    if (!node->up)
-        return;
-    const char *argv[REDIS_ARGS_MAX];
-    size_t lens[REDIS_ARGS_MAX];
-    for (size_t i = 0; i < n_args; i++) {
-        argv[i] = args[i].data;
-        lens[i] = args[i].len;
-    }
-    redisAsyncCommandArgv(node->wire.ac, NULL, NULL, (int)n_args, argv, lens);
+    if (node->up)
+        node_send(node, NULL, NULL, args, n_args);
 }

@@ -18,6 +18,9 @@ struct redis_node;
 
 #define REDIS_ARGS_MAX 16
 
+// The master and its replicas.
+#define REDIS_NODES_MAX (1 + CONFIG_REPLICAS_MAX)
+
 enum redis_type { REDIS_NIL, REDIS_STRING, REDIS_INTEGER, REDIS_ARRAY };
 
 // A copy of an answer, on the caller's memory.

@@ -5,6 +5,7 @@
 
 #include <talloc.h>
 
+#include "base/mem.h"
 #include "loop/loop.h"
 
 static struct redis_wire *dirty;
@@ -109,7 +110,7 @@ void redis_wire_copy(void *mem, const redisReply *from, struct redis_reply *to)
     case REDIS_REPLY_STATUS:
         to->type = REDIS_STRING;
         to->len = from->len;
-        to->text = talloc_memdup(mem, from->str, from->len + 1); // hiredis ends it by NUL
+        to->text = mem_must(talloc_memdup(mem, from->str, from->len + 1)); // with its NUL
         break;
     case REDIS_REPLY_INTEGER:
         to->type = REDIS_INTEGER;
@@ -118,7 +119,7 @@ void redis_wire_copy(void *mem, const redisReply *from, struct redis_reply *to)
     case REDIS_REPLY_ARRAY:
         to->type = REDIS_ARRAY;
         to->n_items = from->elements;
-        to->items = talloc_array(mem, struct redis_reply, (unsigned)from->elements);
+        to->items = mem_array(mem, struct redis_reply, from->elements);
         for (size_t i = 0; i < from->elements; i++)
             redis_wire_copy(mem, from->element[i], &to->items[i]);
         break;

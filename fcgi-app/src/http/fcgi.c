@@ -36,8 +36,7 @@
 #define MS 1000000LL
 #define STALL_MS 1000 // a read or write that stops in the middle of a record
 #define DRAIN_S 10.
-#define SETTLE_S \
-    0.2 // for a request on a connection that was accepted just before draining
+#define SETTLE_S 0.2  // for a request on a connection accepted just before draining
 #define PAUSE_S 0.1   // of the listener, while there are no descriptors
 #define AFTER_MS 1000 // for what is left to do after an answer
 
@@ -150,24 +149,29 @@ static const char *phrase_of(int status)
     return "";
 }
 
+static void put_duration(struct buf *b, int64_t ns)
+{
+    buf_printf(b, ";dur=%lld.%03lld", (long long)(ns / MS),
+               (long long)(ns / 1000 % 1000));
+}
+
 // Server-Timing (W3C): milliseconds with microsecond digits.
 static void put_timing(struct buf *b, const struct request *req)
 {
     const struct work *work = &req->work;
     int64_t total = clock_mono_ns() - req->begun;
-    int64_t app = total - work->redis_ns - work->db_ns;
-    buf_printf(b, "Server-Timing: app;dur=%lld.%03lld", (long long)(app / MS),
-               (long long)(app / 1000 % 1000));
+    buf_add_str(b, "Server-Timing: app");
+    put_duration(b, total - work->redis_ns - work->db_ns);
     if (work->redis_ns > 0) {
         buf_add_str(b, ", redis");
         if (work->redis_node)
             buf_printf(b, ";desc=\"%s\"", work->redis_node);
-        buf_printf(b, ";dur=%lld.%03lld", (long long)(work->redis_ns / MS),
-                   (long long)(work->redis_ns / 1000 % 1000));
+        put_duration(b, work->redis_ns);
     }
-    if (work->db_ns > 0)
-        buf_printf(b, ", db;dur=%lld.%03lld", (long long)(work->db_ns / MS),
-                   (long long)(work->db_ns / 1000 % 1000));
+    if (work->db_ns > 0) {
+        buf_add_str(b, ", db");
+        put_duration(b, work->db_ns);
+    }
     buf_add(b, "\r\n", 2);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/mem.h"
 #include "loop/co.h"
 
 #define BUCKETS 1024U
@@ -47,7 +48,7 @@ static struct held **find(struct keylock *locks, const char *key)
 
 struct keylock *keylock_new(void *mem, unsigned waiters_max)
 {
-    struct keylock *locks = talloc_zero(mem, struct keylock);
+    struct keylock *locks = mem_zero(mem, struct keylock);
     locks->waiters_max = waiters_max;
     return locks;
 }
@@ -68,7 +69,7 @@ bool keylock_take(struct keylock *locks, const char *key, int64_t deadline)
     struct held **at = find(locks, key);
     if (!*at) {
         size_t len = strlen(key) + 1;
-        struct held *held = talloc_size(locks, sizeof *held + len);
+        struct held *held = mem_must(talloc_size(locks, sizeof *held + len));
         *held = (struct held){.last = &held->first};
         memcpy(held->key, key, len);
         *at = held;

@@ -103,7 +103,7 @@ struct err resolve_host(void *mem, const char *host, int64_t deadline,
                         const char **address)
 {
     if (is_numeric(host)) {
-        *address = talloc_strdup(mem, host);
+        *address = mem_printf(mem, "%s", host);
         return err_ok();
     }
     if (strlen(host) >= sizeof(((struct lookup *)0)->host))
@@ -123,7 +123,7 @@ struct err resolve_host(void *mem, const char *host, int64_t deadline,
     if (gai_error(&lookup->gai) == 0 && found &&
         getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, NULL, 0,
                     NI_NUMERICHOST) == 0) {
-        *address = talloc_strdup(mem, text);
+        *address = mem_printf(mem, "%s", text);
         err = err_ok();
     }
     lookup_free(lookup);

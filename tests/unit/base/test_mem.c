@@ -1,10 +1,7 @@
 #include "unit.h"
 
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -56,22 +53,6 @@ static void strndup_copies_bytes(void **state)
     talloc_free(s);
 }
 
-// True when `f` aborts.
-static bool aborts(void (*f)(void))
-{
-    int status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct rlimit no_core = {0, 0};
-        setrlimit(RLIMIT_CORE, &no_core);
-        signal(SIGABRT, SIG_DFL);
-        f();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-}
-
 static void give_nothing(void)
 {
     mem_must(NULL);
@@ -90,9 +71,9 @@ static void ask_more_than_talloc_gives(void)
 static void out_of_memory_aborts(void **state)
 {
     (void)state;
-    assert_true(aborts(give_nothing));
-    assert_true(aborts(ask_too_much));
-    assert_true(aborts(ask_more_than_talloc_gives));
+    assert_true(unit_aborts(give_nothing));
+    assert_true(unit_aborts(ask_too_much));
+    assert_true(unit_aborts(ask_more_than_talloc_gives));
     assert_ptr_equal(mem_must(state), state);
 }
 

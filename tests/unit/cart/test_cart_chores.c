@@ -127,6 +127,6 @@ int main(void)
         CHORE_TEST(an_outage_after_a_full_batch_is_waited_for),
     };
     loop_init();
-    cart_store_setup(NULL);
+    cart_store_setup();
     return UNIT_RUN(tests);
 }

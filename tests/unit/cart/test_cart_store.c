@@ -342,6 +342,6 @@ int main(void)
         STORE_TEST(a_repeated_request_is_answered_as_before),
         STORE_TEST(another_request_under_the_key_is_refused),
     };
-    cart_store_setup(NULL);
+    cart_store_setup();
     return UNIT_RUN(tests);
 }

@@ -289,6 +289,6 @@ int main(void)
         STORE_TEST(an_unknown_outcome_of_a_later_try_leaves_all_tombstones),
         STORE_TEST(commit_never_comes_before_the_tombstone),
     };
-    cart_store_setup(NULL);
+    cart_store_setup();
     return UNIT_RUN(tests);
 }
