@@ -8,8 +8,8 @@
 // What libfcgi does that has to be kept from it: at the end of a connection it would
 // accept another (so it is given no listening socket), and closing it would wait up to
 // two seconds for the peer (so the request is marked as detached, which closes at once).
-// nginx sends a request whole; a peer that stalls in one is cut off by the socket's
-// time-outs.
+// nginx sends a request whole. A connection that does not begin with one is closed; a
+// peer that stalls later is cut off by the socket's time-outs.
 
 #include "http/fcgi.h"
 
@@ -273,12 +273,26 @@ static void serve(void *arg)
     stop_if_drained();
 }
 
+// Whether what a new connection says is the beginning of a request: a peer that says
+// something else would have libfcgi wait for the rest of it, and the loop with it.
+static bool begins_request(int fd)
+{
+    unsigned char head[8]; // version, type, id, content length, padding, reserved
+    return recv(fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT) == sizeof head &&
+           head[0] == 1 && head[1] == 1 && (head[2] | head[3]) && head[4] == 0 &&
+           head[5] == 8;
+}
+
 static void on_readable(struct ev_loop *l, ev_io *io, int events)
 {
     (void)events;
     struct conn *conn = io->data;
     if (conn->busy) { // the peer gives up; its request is answered all the same
         ev_io_stop(l, io);
+        return;
+    }
+    if (!conn->used && !begins_request(conn->fd)) {
+        conn_close(conn);
         return;
     }
     conn->busy = conn->used = true;
