@@ -7,9 +7,8 @@
 #include <stdlib.h>
 
 #define SEED UINT64_C(0x43617272697465)
-#define FIRST_USER 101       // so the default carts are user101 to user124
-#define FIRST_DAY 1735689600 // 2025-01-01 00:00:00 UTC
-#define DAYS 365
+#define FIRST_USER 101 // so the default carts are user101 to user124
+#define DAYS 30        // the oldest: carts unused for long are removed
 
 // SplitMix64 (Steele, Lea and Flood, 2014).
 static uint64_t mix(uint64_t z)
@@ -46,7 +45,7 @@ void cart_make(unsigned number, struct cart *out)
     unsigned lines = between(&state, CART_MIN_LINES, CART_MAX_LINES);
 
     out->number = number;
-    out->updated_at = FIRST_DAY + (int64_t)between(&state, 0, DAYS * 86400 - 1);
+    out->age = between(&state, 0, DAYS * 86400 - 1);
     out->lines = 0;
     while (out->lines < lines) {
         const struct product *product = catalogue_pick(next(&state));

@@ -19,7 +19,7 @@ struct cart {
     unsigned number; // from 1; its user is user<100 + number>
     unsigned lines;
     struct cart_line line[CART_MAX_LINES];
-    int64_t updated_at; // seconds since 1970, UTC
+    unsigned age; // seconds since it was last changed
 };
 
 // The cart of this number, the same in every run, whatever other carts are made.

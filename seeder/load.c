@@ -35,11 +35,11 @@ static const char begin_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED";
 static const char lock_sql[] =
     "SELECT pg_advisory_xact_lock(hashtextextended(user_id, 0))"
     " FROM unnest($1::text[]) AS seed (user_id)";
-static const char insert_sql[] = "INSERT INTO cart (user_id, version, updated_at)"
-                                 " SELECT user_id, lines, to_timestamp(updated_at)"
-                                 " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) "
-                                 "AS seed (user_id, lines, updated_at)"
-                                 " ON CONFLICT (user_id) DO NOTHING RETURNING user_id";
+static const char insert_sql[] =
+    "INSERT INTO cart (user_id, version, updated_at)"
+    " SELECT user_id, lines, now() - age * interval '1 second'"
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS seed (user_id, lines, age)"
+    " ON CONFLICT (user_id) DO NOTHING RETURNING user_id";
 static const char copy_sql[] =
     "COPY cart_item (user_id, product_id, added_in, name, price, quantity) FROM STDIN";
 static const char commit_sql[] = "COMMIT";
@@ -48,7 +48,7 @@ static const char fold_sql[] = "SELECT product_fold(" FOLD_BATCH ") < " FOLD_BAT
 struct loader {
     PGconn *conn;
     char *failure;
-    struct text users, lines, times; // the arrays of insert_sql
+    struct text users, lines, ages; // the arrays of insert_sql
     struct text copy;
 };
 
@@ -87,7 +87,7 @@ void loader_close(struct loader *loader)
     free(loader->failure);
     text_free(&loader->users);
     text_free(&loader->lines);
-    text_free(&loader->times);
+    text_free(&loader->ages);
     text_free(&loader->copy);
     free(loader);
 }
@@ -136,7 +136,7 @@ static void write_arrays(struct loader *loader, unsigned first, unsigned count)
 {
     text_clear(&loader->users);
     text_clear(&loader->lines);
-    text_clear(&loader->times);
+    text_clear(&loader->ages);
     for (unsigned number = first; number < first + count; number++) {
         char separator = number == first ? '{' : ',';
         char user[CART_USER_SIZE];
@@ -148,12 +148,12 @@ static void write_arrays(struct loader *loader, unsigned first, unsigned count)
         text_add(&loader->users, user);
         text_add_char(&loader->lines, separator);
         text_add_number(&loader->lines, cart.lines);
-        text_add_char(&loader->times, separator);
-        text_add_number(&loader->times, (uint64_t)cart.updated_at);
+        text_add_char(&loader->ages, separator);
+        text_add_number(&loader->ages, cart.age);
     }
     text_add_char(&loader->users, '}');
     text_add_char(&loader->lines, '}');
-    text_add_char(&loader->times, '}');
+    text_add_char(&loader->ages, '}');
 }
 
 static void write_copy_line(struct text *copy, const char *user, unsigned place,
@@ -224,7 +224,7 @@ bool loader_insert(struct loader *loader, unsigned first, unsigned count,
         return false;
     inserted =
         run(loader, insert_sql, 3,
-            (const char *[]){loader->users.data, loader->lines.data, loader->times.data},
+            (const char *[]){loader->users.data, loader->lines.data, loader->ages.data},
             PGRES_TUPLES_OK);
     if (inserted == NULL)
         return false;
