@@ -27,6 +27,7 @@ CART = "INSERT INTO cart VALUES (%s, %s, now())"
 LINE = ("INSERT INTO cart_item (user_id, product_id, added_in, name, price, quantity) "
         "VALUES (%s, %s, 1, %s, %s, %s)")
 KEY = "INSERT INTO idempotency_key VALUES ('u', %s, '', 200, 1, '{}', now())"
+EPOCH = "INSERT INTO cache_epoch VALUES (%s, 9, 'off', '', '', now(), now())"
 MANY = ("INSERT INTO cart_item SELECT %s, n, n, 'Mug', 1.00, 1 "
         "FROM generate_series(%d, %d) AS n")
 
@@ -76,6 +77,11 @@ RULES = (
         "UPDATE cart_item SET user_id = 'u'; " + line(product_id=101)]),
     ("idempotency_key_form", [KEY % "''", KEY % "repeat('k', 256)", KEY % "'a b'",
                               KEY % "'é'", KEY % "E'a\\x7f'", KEY % "E'a\\n'"]),
+    ("cache_epoch_pkey", [EPOCH % "true"]),
+    ("cache_epoch_only_row_check", [EPOCH % "false",
+                                    "UPDATE cache_epoch SET only_row = false"]),
+    ("cache_epoch_mode_check", ["UPDATE cache_epoch SET mode = 'on'",
+                                "UPDATE cache_epoch SET mode = ''"]),
 )
 
 # Rows of one query that are not in the other, for what the totals should be and are.

@@ -12,8 +12,10 @@
 #include "base/config.h"
 #include "base/mem.h"
 #include "cart/cart_store.h"
+#include "data/epoch.h"
 #include "data/pg.h"
 #include "health/health_store.h"
+#include "keeper/keeper.h"
 #include "stats/stats_store.h"
 
 static void check(PGconn *pg, const struct pg_stmt *stmt, struct buf *fault)
@@ -47,9 +49,11 @@ int main(void)
     }
     struct config config = {.pg_read_pool = 1, .pg_write_pool = 1};
     pg_setup(&config);
+    epoch_setup();
     cart_store_setup();
     stats_store_setup(&config);
     health_store_setup();
+    keeper_setup(&config);
 
     int status = 0;
     const struct pg_stmt *stmt;

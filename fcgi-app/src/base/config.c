@@ -19,13 +19,19 @@ struct row {
     const char *fallback; // NULL: required
     int min, max;         // of INT
     size_t offset;        // of its member in struct config
+    size_t n_offset;      // of ADDRS: of the member that counts them
     const char *doc;
 };
 
 // Alphabetical. Everything else in this file follows from it.
-#define ROW(name, member, type, fallback, min, max, doc)                     \
-    {                                                                        \
-        name, type, fallback, min, max, offsetof(struct config, member), doc \
+#define ROW(name, member, type, fallback, min, max, doc)                        \
+    {                                                                           \
+        name, type, fallback, min, max, offsetof(struct config, member), 0, doc \
+    }
+#define ROW_ADDRS(name, member, fallback, doc)                        \
+    {                                                                 \
+        name, ADDRS, fallback, 0, 0, offsetof(struct config, member), \
+            offsetof(struct config, n_##member), doc                  \
     }
 // clang-format off
 static const struct row rows[] = {
@@ -33,6 +39,8 @@ static const struct row rows[] = {
         "use Redis; off: every read and write goes to PostgreSQL alone"),
     ROW("CACHE_TTL_S", cache_ttl_s, INT, "1800", 1, 86400,
         "life of a cached cart, seconds"),
+    ROW("CART_KEEP_DAYS", cart_keep_days, INT, "90", 1, 36500,
+        "a cart unused for so long loses its lines"),
     ROW("DATABASE_URL", database_url, STRING, NULL, 0, 0,
         "libpq connection string or URI"),
     ROW("LOG_LEVEL", log_level, LEVEL, "info", 0, 0,
@@ -48,13 +56,17 @@ static const struct row rows[] = {
     ROW("PG_WRITE_POOL", pg_write_pool, INT, "16", 1, 100,
         "connections per process for writes"),
     ROW("REDIS_MASTER", redis_master, ADDR, "127.0.0.1:6390", 0, 0,
-        "the node that is written to"),
+        "the node that is written to until another is promoted"),
+    ROW("REDIS_MASTER_NAME", redis_master_name, STRING, "carrito", 0, 0,
+        "what Sentinel calls the master"),
     ROW("REDIS_PASSWORD", redis_password, SECRET, "", 0, 0,
         "sent to every node; empty: none"),
-    ROW("REDIS_REPLICAS", redis_replicas, ADDRS, "127.0.0.1:6391,127.0.0.1:6392", 0, 0,
+    ROW_ADDRS("REDIS_REPLICAS", redis_replicas, "127.0.0.1:6391,127.0.0.1:6392",
         "the nodes that are read from; may be empty"),
-    ROW("REDIS_RETRY_MS", redis_retry_ms, INT, "250", 10, 60000,
+    ROW("REDIS_RETRY_MS", redis_retry_ms, INT, "100", 10, 60000,
         "wait before a failed node is probed again"),
+    ROW_ADDRS("REDIS_SENTINELS", redis_sentinels, "",
+        "whom to ask who the master is; empty: no Sentinel"),
     ROW("REDIS_TIMEOUT_MS", redis_timeout_ms, INT, "100", 1, 5000,
         "deadline of one Redis command"),
     ROW("REQUEST_QUEUE", request_queue, INT, "1024", 1, 100000,
@@ -109,14 +121,13 @@ static bool read_addr(void *mem, const char *text, size_t len, struct config_add
     return bracketed ? is_ipv6(out->host) : is_host_name(out->host);
 }
 
-static bool read_addrs(void *mem, const char *text, struct config *out)
+// Commas between; nothing is a list of none.
+static bool read_addrs(void *mem, const char *text, struct config_addr *out, size_t *n)
 {
-    out->n_redis_replicas = 0;
+    *n = 0;
     for (const char *p = text; *p;) {
         const char *end = strchrnul(p, ',');
-        if (out->n_redis_replicas == CONFIG_REPLICAS_MAX ||
-            !read_addr(mem, p, (size_t)(end - p),
-                       &out->redis_replicas[out->n_redis_replicas++]))
+        if (*n == CONFIG_ADDRS_MAX || !read_addr(mem, p, (size_t)(end - p), &out[(*n)++]))
             return false;
         if (*end && !end[1])
             return false;
@@ -155,7 +166,7 @@ static bool read_value(void *mem, const struct row *row, const char *text,
     case ADDR:
         return read_addr(mem, text, strlen(text), member);
     case ADDRS:
-        return read_addrs(mem, text, out);
+        return read_addrs(mem, text, member, (size_t *)((char *)out + row->n_offset));
     }
     return false;
 }
@@ -182,7 +193,7 @@ static void print_allowed(FILE *file, const struct row *row)
         fputs("host:port", file);
         break;
     case ADDRS:
-        fprintf(file, "up to %d host:port, commas between", CONFIG_REPLICAS_MAX);
+        fprintf(file, "up to %d host:port, commas between", CONFIG_ADDRS_MAX);
         break;
     }
 }

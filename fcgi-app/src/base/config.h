@@ -7,7 +7,8 @@
 
 #include "base/log.h"
 
-#define CONFIG_REPLICAS_MAX 8
+#define CONFIG_ADDRS_MAX 8 // of a setting that lists addresses
+#define CONFIG_REPLICAS_MAX CONFIG_ADDRS_MAX
 
 struct config_addr {
     char *host; // without the brackets of an IPv6 address
@@ -18,6 +19,7 @@ struct config_addr {
 struct config {
     bool cache;
     int cache_ttl_s;
+    int cart_keep_days;
     char *database_url;
     enum log_level log_level;
     char *metrics_file;
@@ -26,10 +28,13 @@ struct config {
     int pg_timeout_ms;
     int pg_write_pool;
     struct config_addr redis_master;
+    char *redis_master_name;
     char *redis_password; // "" for none
     struct config_addr redis_replicas[CONFIG_REPLICAS_MAX];
     size_t n_redis_replicas;
     int redis_retry_ms;
+    struct config_addr redis_sentinels[CONFIG_ADDRS_MAX];
+    size_t n_redis_sentinels;
     int redis_timeout_ms;
     int request_queue;
     int stats_fold_ms;

@@ -15,14 +15,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "cart/cart_store.h"
-#include "data/cache.h"
-#include "data/pg.h"
 #include "data/redis.h"
-#include "health/health_store.h"
-#include "http/dispatch.h"
 #include "http/fcgi.h"
 #include "loop/loop.h"
-#include "routes.h"
+#include "setup.h"
 #include "stats/stats_store.h"
 
 static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -55,18 +51,6 @@ static bool is_listening(int fd)
     int listening = 0;
     socklen_t len = sizeof listening;
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
-}
-
-// Everything that has statements or metrics registers them before metrics_open().
-static void set_up(const struct config *config)
-{
-    redis_setup(config);
-    cache_setup(config);
-    pg_setup(config);
-    cart_store_setup();
-    stats_store_setup(config);
-    health_store_setup();
-    dispatch_setup(routes);
 }
 
 static int usage(FILE *out, int status)
@@ -106,7 +90,7 @@ int main(int argc, char **argv)
     log_set_level(config.log_level);
     raise_descriptor_limit();
     loop_init();
-    set_up(&config);
+    setup_all(&config);
     struct err err = metrics_open(config.metrics_file);
     if (err_is(err)) {
         fprintf(stderr, "carrito-fcgi: METRICS_FILE=%s: %s\n", config.metrics_file,

@@ -1,28 +1,31 @@
 // Carts in PostgreSQL, with copies in the cache.
 //
 // Whoever changes a cart holds its advisory lock, from before it reads the cart until
-// COMMIT or ROLLBACK. Invariant: a tombstone stands in the cache, or could not be set
-// there, before a change is committed; a value is put in only by a reader that saw the
-// lock free before it read, under a token no writer has since overwritten, or by the
-// writer itself.
+// COMMIT or ROLLBACK. Invariant: a change is committed only when no node can show the
+// cart as it was (data/hold.h); a value is put into the cache only by a reader that saw
+// the lock free before it read, under a token no writer has since overwritten, or by the
+// writer itself, and under the epoch that was read together with the cart.
+//
+// The steps of READ and WRITE are numbered as in ARCHITECTURE.md.
 
 #include "cart/cart_store.h"
 
 #include <string.h>
+#include <talloc.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/money.h"
 #include "base/parse.h"
+#include "base/step.h"
 #include "data/cache.h"
+#include "data/epoch.h"
 #include "data/pg.h"
 #include "loop/co.h"
 #include "loop/keylock.h"
-#include "loop/loop.h"
 
 #define LOCK_ID "hashtextextended($1, 0)"
-#define UTC(t) "to_char(" t " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+#define ISO_8601 "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
 
 // The cart's row is moved to its new version only from the one just before, and its lines
 // change only with it: a write by other hands that did not take the lock is noticed.
@@ -51,17 +54,15 @@ static const struct pg_stmt stmts[] = {
 #define LOCK (&stmts[1])
     {"cart_lock", 1, "locked", "SELECT pg_advisory_xact_lock(" LOCK_ID ") AS locked"},
 #define LOAD (&stmts[2])
-    {"cart_load", 1, "now,version,updated_at,product_id,name,price,quantity",
-     "SELECT (SELECT " UTC(
-         "clock_timestamp()") ") AS now, c.version,"
-                              "  " UTC("c.updated_at") " AS updated_at, i.product_id, "
-                                                       "i.name, i.price, i.quantity "
-                                                       "FROM (SELECT $1::text AS "
-                                                       "user_id) AS asked"
-                                                       "  LEFT JOIN cart AS c USING "
-                                                       "(user_id) LEFT JOIN cart_item AS "
-                                                       "i USING (user_id) "
-                                                       "ORDER BY i.added_in"},
+    {"cart_load", 1,
+     EPOCH_COLUMNS ",now,version,updated_at,product_id,name,price,quantity",
+     "SELECT " EPOCH_SQL ","
+     "  to_char(clock_timestamp() AT TIME ZONE 'UTC', " ISO_8601 ") AS now, c.version,"
+     "  to_char(c.updated_at AT TIME ZONE 'UTC', " ISO_8601 ") AS updated_at,"
+     "  i.product_id, i.name, i.price, i.quantity "
+     "FROM cache_state AS e CROSS JOIN (SELECT $1::text AS user_id) AS asked"
+     "  LEFT JOIN cart AS c USING (user_id) LEFT JOIN cart_item AS i USING (user_id) "
+     "ORDER BY i.added_in"},
 #define INSERT_LINE (&stmts[3])
     {"cart_insert_line", 7, "touched",
      TOUCH "INSERT INTO cart_item (user_id, added_in, product_id, name, price, quantity)"
@@ -93,12 +94,6 @@ static const struct pg_stmt stmts[] = {
      "ON CONFLICT (user_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
      "  status = excluded.status, version = excluded.version, body = excluded.body,"
      "  created_at = excluded.created_at"},
-#define EXPIRE_KEYS (&stmts[9])
-    {"cart_expire_keys", 1, "",
-     "DELETE FROM idempotency_key WHERE (user_id, key) IN"
-     "  (SELECT user_id, key FROM idempotency_key"
-     "   WHERE created_at <= now() - interval '24 hours'"
-     "   ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)"},
 };
 
 static struct keylock *writers;
@@ -109,24 +104,27 @@ void cart_store_setup(void)
     writers = keylock_new(NULL, WRITERS_MAX);
 }
 
+// LOAD's columns, after those of the epoch.
+enum { NOW = 4, VERSION, UPDATED_AT, PRODUCT_ID, NAME, PRICE, QUANTITY };
+
 // LOAD's rows to a cart, with the database's clock in *now.
 static struct cart *cart_of(void *mem, const char *user_id, const struct pg_rows *rows,
                             const char **now)
 {
     struct cart *cart = mem_new(mem, struct cart);
-    *now = pg_get(rows, 0, 0);
+    *now = pg_get(rows, 0, NOW);
     cart->user_id = user_id;
-    cart->version = pg_is_null(rows, 0, 1) ? 0 : pg_get_int(rows, 0, 1);
-    cart->updated_at = cart->version ? pg_get(rows, 0, 2) : NULL;
+    cart->version = pg_is_null(rows, 0, VERSION) ? 0 : pg_get_int(rows, 0, VERSION);
+    cart->updated_at = cart->version ? pg_get(rows, 0, UPDATED_AT) : NULL;
     cart->n_lines = 0;
     for (size_t i = 0; i < pg_count(rows) && i < CART_LINES_MAX; i++) {
-        if (pg_is_null(rows, i, 3))
+        if (pg_is_null(rows, i, PRODUCT_ID))
             break;
         struct cart_line *line = &cart->lines[cart->n_lines++];
-        line->product_id = (int32_t)pg_get_int(rows, i, 3);
-        line->name = pg_get(rows, i, 4);
-        money_parse(pg_get(rows, i, 5), pg_get_len(rows, i, 5), &line->price);
-        line->quantity = (int)pg_get_int(rows, i, 6);
+        line->product_id = (int32_t)pg_get_int(rows, i, PRODUCT_ID);
+        line->name = pg_get(rows, i, NAME);
+        money_parse(pg_get(rows, i, PRICE), pg_get_len(rows, i, PRICE), &line->price);
+        line->quantity = (int)pg_get_int(rows, i, QUANTITY);
     }
     return cart;
 }
@@ -152,6 +150,7 @@ struct fill {
 static void fill_after(struct work *work, void *arg)
 {
     const struct fill *fill = arg;
+    STEP(fill->claim.nonce[0] == 'T' ? "read-4" : "write-6");
     if (fill->valid)
         cache_fill(work, fill->user_id, &fill->claim, &fill->value);
     else
@@ -168,8 +167,10 @@ static void leave_fill(struct work *work, struct fill *fill)
 
 // Step 2: with a claim, whether the lock was free is asked by a statement of its own
 // before the cart is read. In one statement the snapshot would be older than the test.
-static struct err read_database(struct work *work, const char *user_id, bool claimed,
-                                struct cart_answer *answer, bool *lock_free)
+// *valid: the lock was free, and the epoch is still the claim's.
+static struct err read_database(struct work *work, const char *user_id,
+                                const struct cache_claim *claim,
+                                struct cart_answer *answer, bool *valid)
 {
     struct pg_conn *conn;
     struct err err = pg_acquire(work, PG_READ, &conn);
@@ -177,7 +178,7 @@ static struct err read_database(struct work *work, const char *user_id, bool cla
         return err;
     struct pg_value id = pg_text(user_id);
     struct pg_rows *rows[PG_TRIP_MAX];
-    if (claimed)
+    if (claim->held)
         pg_add(conn, TRY_LOCK, &id);
     pg_add(conn, LOAD, &id);
     err = pg_trip(work, conn, rows);
@@ -185,24 +186,27 @@ static struct err read_database(struct work *work, const char *user_id, bool cla
     if (err_is(err))
         return err;
     const char *now;
-    *lock_free = claimed && pg_get_bool(rows[0], 0, 0);
-    answer_cart(work->mem, cart_of(work->mem, user_id, rows[claimed], &now), 200, answer);
+    const struct pg_rows *loaded = rows[claim->held];
+    struct epoch epoch = epoch_of(loaded, 0, 0);
+    *valid = claim->held && pg_get_bool(rows[0], 0, 0) && epoch.number == claim->epoch;
+    answer_cart(work->mem, cart_of(work->mem, user_id, loaded, &now), 200, answer);
     return err_ok();
 }
 
 struct err cart_store_read(struct work *work, const char *user_id,
                            struct cart_answer *answer)
 {
-    struct cache_value hit;
-    if (cache_read(work, user_id, &hit)) {
-        *answer = (struct cart_answer){200, hit.version, hit.json, hit.len, false};
-        return err_ok();
-    }
     struct fill *fill = mem_zero(work->mem, struct fill);
     fill->user_id = user_id;
-    if (work->cache == WORK_CACHE_MISS)
-        cache_claim_token(work, user_id, &fill->claim); // 1
-    struct err err = read_database(work, user_id, fill->claim.held, answer, &fill->valid);
+    if (cache_read(work, user_id, &fill->value, &fill->claim)) {
+        *answer = (struct cart_answer){200, fill->value.version, fill->value.json,
+                                       fill->value.len, false};
+        return err_ok();
+    }
+    STEP("read-1");
+    cache_claim_token(work, user_id, &fill->claim); // 1
+    STEP("read-2");
+    struct err err = read_database(work, user_id, &fill->claim, answer, &fill->valid);
     if (!err_is(err))
         fill->value = (struct cache_value){answer->version, answer->json, answer->len};
     leave_fill(work, fill); // 3 is the caller's, 4 comes after it
@@ -349,7 +353,9 @@ static struct err transact(struct work *work, struct pg_conn *conn,
         return err;
     if (found)
         return replay(work->mem, found, answer);
+    STEP("write-1");
     const char *now;
+    struct epoch epoch = epoch_of(loaded, 0, 0);
     struct cart *cart = cart_of(work->mem, write->user_id, loaded, &now);
     if (!precondition_holds(write, cart->version)) {
         answer_cart(work->mem, cart, 412, answer);
@@ -371,10 +377,14 @@ static struct err transact(struct work *work, struct pg_conn *conn,
 
     struct fill *fill = mem_zero(work->mem, struct fill);
     fill->user_id = write->user_id;
+    STEP("write-2");
     if (change != CART_UNCHANGED)
-        cache_claim_tombstone(work, write->user_id, &fill->claim); // 2
-    err = change_and_commit(work, conn, cart, write, change, &cart->lines[line],
-                            &reply); // 4
+        err = cache_hold(work, &epoch, write->user_id, &fill->claim); // 2 and 3
+    STEP("write-4");
+    if (!err_is(err))
+        err = change_and_commit(work, conn, cart, write, change, &cart->lines[line],
+                                &reply); // 4
+    STEP("write-5");
     fill->valid = !err_is(err);
     fill->value = (struct cache_value){reply.version, reply.json, reply.len};
     if (err.code == ERR_OUTCOME_UNKNOWN) {
@@ -421,38 +431,18 @@ struct err cart_store_write(struct work *work, const struct cart_write *write,
     return err;
 }
 
-// Chores
-
-#define EXPIRE_BATCH 1000
-#define EXPIRE_EVERY_MS 10000
-
-// A batch now and then; the next one follows at once while there is more.
-static void expire_keys_forever(void *arg)
+// Reads the epoch once: the hold of the first writes counts from here (data/hold.h).
+static void read_epoch_at_start(void *unused)
 {
-    (void)arg;
-    bool more = false;
-    for (;;) {
-        if (!more)
-            loop_sleep_ms(EXPIRE_EVERY_MS);
-        struct work work = pg_chore();
-        struct pg_conn *conn;
-        struct pg_rows *rows[PG_TRIP_MAX];
-        struct err err = pg_acquire(&work, PG_CHORE, &conn);
-        more = false;
-        if (!err_is(err)) {
-            struct pg_value batch = pg_int(EXPIRE_BATCH);
-            pg_add(conn, EXPIRE_KEYS, &batch);
-            err = pg_trip(&work, conn, rows);
-            more = !err_is(err) && pg_affected(rows[0]) == EXPIRE_BATCH;
-            pg_release(conn);
-        }
-        if (err.code == ERR_INTERNAL)
-            log_event(LOG_ERROR, "expire-keys-failed", LOG_STR("why", err.detail));
-        talloc_free(work.mem);
-    }
+    (void)unused;
+    struct work work = pg_chore();
+    struct epoch epoch;
+    struct err err = epoch_read(&work, PG_CHORE, &epoch, NULL);
+    (void)err; // the first request reads it then
+    talloc_free(work.mem);
 }
 
 void cart_store_start(void)
 {
-    co_start(expire_keys_forever, NULL);
+    co_start(read_epoch_at_start, NULL);
 }

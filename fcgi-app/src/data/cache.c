@@ -4,28 +4,42 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <talloc.h>
-#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/parse.h"
+#include "data/hold.h"
+#include "data/lease.h"
+#include "data/nonce.h"
 #include "data/redis.h"
 
 #define TOKEN_MS "5000"
-#define TOMBSTONE_MS "10000"
-#define UNWRITTEN_MS 5000LL
 
 // One hit in so many is told to the master: its LRU sees no reads of its own.
 #define TOUCH_EVERY 64U
 
-// KEYS[1] the cart; ARGV[1] the token. Only an absent key may be claimed: a value is
-// newer than what this reader saw, a tombstone's writer fills, a token's owner fills.
+// KEYS the cart and the heartbeat. Read on the node that mode master believes to be the
+// master: the third answer says whether it is, and the one the heartbeat was sent to.
+static struct redis_script master_read_script = {
+    .text = "local hb = redis.call('GET', KEYS[2]) or '' "
+            "local info = redis.call('INFO', 'replication') "
+            "local proven = string.find(info, 'role:master', 1, true) and "
+            "string.find(info, 'master_replid:' .. (string.match(hb, '%S+$') or '-'), "
+            "1, true) "
+            "return {redis.call('GET', KEYS[1]), hb, proven and 1 or 0}",
+};
+
+// KEYS[1] the cart; ARGV[1] the token, ARGV[2] the heartbeat's epoch. A value of this
+// epoch is newer than what this reader saw, a tombstone's writer fills, a token's owner
+// fills; a value of an older epoch can be nobody's hit any more.
 static struct redis_script claim_script = {
-    .text =
-        "return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', " TOKEN_MS ") and 1 or 0",
+    .text = "local v = redis.call('GET', KEYS[1]) "
+            "if v then local epoch = tonumber(string.match(v, '^V (%d+) ')) "
+            "if not epoch or epoch >= tonumber(ARGV[2]) then return 0 end end "
+            "redis.call('SET', KEYS[1], ARGV[1], 'PX', " TOKEN_MS ") return 1",
 };
 
 // ARGV[1] the claim, ARGV[2] the value, ARGV[3] its life in ms.
@@ -40,24 +54,12 @@ static struct redis_script drop_script = {
             "return redis.call('DEL', KEYS[1])",
 };
 
-// Carts whose tombstone could not be set: what the master may still hold of them is older
-// than what was written since. They are deleted before the master is used again; when
-// there are too many to remember, everything is.
-#define OWED_MAX 4096U
-
-static struct {
-    char *user_id[OWED_MAX];
-    size_t n, overflows;           // of overflows nothing else is remembered
-    size_t sent_n, sent_overflows; // those the command under way pays for
-} owed;
-
 static const struct config *config;
 static struct node_metrics {
-    struct metric *hit, *miss, *error;
-} node_metrics[REDIS_NODES_MAX]; // the master first
+    struct metric *hit, *miss, *lapsed, *error;
+} node_metrics[REDIS_NODES_MAX];
 static struct metric *stored, *lost, *bypassed;
 static unsigned next_replica, hits;
-static uint64_t process_nonce, claims;
 
 static struct metric *read_metric(const struct redis_node *node, const char *result)
 {
@@ -70,10 +72,10 @@ static struct metric *read_metric(const struct redis_node *node, const char *res
 
 static struct node_metrics *metrics_of(const struct redis_node *node)
 {
-    for (size_t i = 0; i < redis_replicas(); i++)
-        if (redis_replica(i) == node)
-            return &node_metrics[1 + i];
-    return &node_metrics[0];
+    size_t i = 0;
+    while (redis_node(i) != node)
+        i++;
+    return &node_metrics[i];
 }
 
 static struct redis_arg cart_key(void *mem, const char *user_id)
@@ -81,56 +83,20 @@ static struct redis_arg cart_key(void *mem, const char *user_id)
     return redis_arg_text(mem_printf(mem, "cart:%s", user_id));
 }
 
-static void owe(const char *user_id)
-{
-    if (owed.n < OWED_MAX)
-        owed.user_id[owed.n++] = mem_must(talloc_strdup(NULL, user_id));
-    else
-        owed.overflows++;
-}
-
-static void forget_owed(size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        talloc_free(owed.user_id[i]);
-    owed.n -= n;
-    memmove(owed.user_id, owed.user_id + n, owed.n * sizeof *owed.user_id);
-}
-
-// For redis_on_master(): one command after another until nothing is owed.
-static bool next_owed(void *mem, bool sent, struct redis_arg *args, size_t *n_args)
-{
-    if (sent) {
-        forget_owed(owed.sent_n);
-        owed.overflows -= owed.sent_overflows;
-    }
-    owed.sent_n = 0;
-    owed.sent_overflows = owed.overflows;
-    if (owed.n == 0 && owed.overflows == 0)
-        return false;
-    *n_args = 1;
-    args[0] = redis_arg_text(owed.overflows ? "FLUSHDB" : "UNLINK");
-    if (owed.overflows)
-        owed.sent_n = owed.n;
-    else
-        while (owed.sent_n < owed.n && *n_args < REDIS_ARGS_MAX)
-            args[(*n_args)++] = cart_key(mem, owed.user_id[owed.sent_n++]);
-    return true;
-}
-
 void cache_setup(const struct config *c)
 {
     config = c;
+    redis_add_script(&master_read_script);
     redis_add_script(&claim_script);
     redis_add_script(&fill_script);
     redis_add_script(&drop_script);
-    for (size_t i = 0; i <= redis_replicas(); i++) {
-        const struct redis_node *node = i ? redis_replica(i - 1) : redis_master();
+    for (size_t i = 0; i < redis_nodes(); i++) {
+        const struct redis_node *node = redis_node(i);
         node_metrics[i] = (struct node_metrics){.hit = read_metric(node, "hit"),
                                                 .miss = read_metric(node, "miss"),
+                                                .lapsed = read_metric(node, "lapsed"),
                                                 .error = read_metric(node, "error")};
     }
-    redis_on_master(next_owed);
     const char *help =
         "Attempts to fill the cache; lost: a writer or another filler came.";
     stored = metrics_counter("carrito_cache_fills_total", help,
@@ -139,9 +105,8 @@ void cache_setup(const struct config *c)
                            "node=\"master\",result=\"lost\"");
     bypassed = metrics_counter("carrito_cache_bypass_total",
                                "Reads that no Redis node could be asked about.", "");
-    if (getrandom(&process_nonce, sizeof process_nonce, 0) != sizeof process_nonce)
-        process_nonce = (uint64_t)getpid();
-    next_replica = (unsigned)(process_nonce % REDIS_NODES_MAX);
+    nonce_setup();
+    next_replica = (unsigned)clock_boot_ns(); // not the same one in all processes
 }
 
 bool cache_on(void)
@@ -153,12 +118,16 @@ bool cache_on(void)
 // with another one each time, then the master.
 static size_t read_order(struct redis_node *order[REDIS_NODES_MAX])
 {
-    size_t n = 0, replicas = redis_replicas();
+    struct redis_node *replicas[REDIS_NODES_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < redis_nodes(); i++)
+        if (redis_node(i) != redis_master())
+            replicas[n++] = redis_node(i);
     unsigned first = next_replica++;
-    for (size_t i = 0; i < replicas; i++)
-        order[n++] = redis_replica((first + i) % replicas);
-    order[n++] = redis_master();
-    return n;
+    for (size_t i = 0; i < n; i++)
+        order[i] = replicas[(first + i) % n];
+    order[n] = redis_master();
+    return n + 1;
 }
 
 // Asks one node after another until one answers; NULL if none does.
@@ -180,19 +149,22 @@ static struct redis_node *read_any(struct work *work, const struct redis_arg *ar
     return NULL;
 }
 
-// V <version> <user_id>\n<json>
+// V <epoch> <version> <user_id>\n<json>
 static bool value_decode(const struct redis_reply *reply, const char *user_id,
-                         struct cache_value *value)
+                         int64_t *epoch, struct cache_value *value)
 {
     if (reply->type != REDIS_STRING || reply->len < 2 ||
         memcmp(reply->text, "V ", 2) != 0)
         return false;
-    const char *end = reply->text + reply->len;
-    const char *version = reply->text + 2;
+    const char *end = reply->text + reply->len, *number = reply->text + 2;
+    const char *version = memchr(number, ' ', (size_t)(end - number));
+    if (!version || !parse_int(number, (size_t)(version - number), 1, INT64_MAX, epoch))
+        return false;
+    version++;
     const char *id = memchr(version, ' ', (size_t)(end - version));
     const char *json = id ? memchr(id, '\n', (size_t)(end - id)) : NULL;
-    int64_t number;
-    if (!json || !parse_int(version, (size_t)(id - version), 0, INT64_MAX, &number))
+    int64_t parsed;
+    if (!json || !parse_int(version, (size_t)(id - version), 0, INT64_MAX, &parsed))
         return false;
     id++;
     if (strlen(user_id) != (size_t)(json - id) ||
@@ -201,8 +173,71 @@ static bool value_decode(const struct redis_reply *reply, const char *user_id,
     json++;
     if (json == end)
         return false;
-    *value = (struct cache_value){number, json, (size_t)(end - json)};
+    *value = (struct cache_value){parsed, json, (size_t)(end - json)};
     return true;
+}
+
+// The newest heartbeat seen: a hit reads no epoch from PostgreSQL.
+static struct {
+    int64_t epoch;
+    enum cache_mode mode;
+} heard;
+
+// Whom to ask; what the answer is worth is decided by the answer.
+static enum cache_mode mode_now(void)
+{
+    return heard.epoch > epoch_known()->number ? heard.mode : epoch_known()->mode;
+}
+
+// What a node's answer is worth.
+enum verdict { HIT, MISS, LAPSED };
+
+// answer: the cart, the heartbeat and, from master_read_script, whether the node is the
+// master. `now` is from after the answer: later than when the request was accepted is
+// stricter, and earlier would take a heartbeat that came meanwhile for one of the future.
+static enum verdict judge(const struct redis_reply *answer, const char *user_id,
+                          const struct lease_clock *now, struct cache_value *value,
+                          int64_t *epoch)
+{
+    struct heartbeat hb;
+    if (answer->type != REDIS_ARRAY || answer->n_items < 2 ||
+        answer->items[1].type != REDIS_STRING ||
+        !heartbeat_parse(answer->items[1].text, answer->items[1].len, &hb))
+        return LAPSED;
+    bool proven = answer->n_items > 2 && answer->items[2].integer == 1;
+    if (hb.mode != CACHE_OFF)
+        *epoch = hb.epoch;
+    if (hb.epoch > heard.epoch) {
+        heard.epoch = hb.epoch;
+        heard.mode = hb.mode;
+    }
+    if (!lease_holds(&hb, now) || hb.mode == CACHE_OFF ||
+        (hb.mode == CACHE_MASTER && !proven))
+        return LAPSED;
+    int64_t value_epoch;
+    struct cache_value found;
+    if (!value_decode(&answer->items[0], user_id, &value_epoch, &found) ||
+        value_epoch != hb.epoch)
+        return MISS;
+    *value = found;
+    return HIT;
+}
+
+// Asks one node for the cart and the heartbeat in one command.
+static struct err ask(struct work *work, struct redis_node *node, const char *user_id,
+                      enum verdict *verdict, struct cache_value *value, int64_t *epoch)
+{
+    struct redis_arg args[] = {redis_arg_text("MGET"), cart_key(work->mem, user_id),
+                               redis_arg_text(lease_key())};
+    struct redis_reply reply;
+    struct err err =
+        mode_now() == CACHE_MASTER && node == redis_master()
+            ? redis_eval(work, node, &master_read_script, 2, args + 1, 2, &reply)
+            : redis_call(work, node, args, 3, &reply);
+    struct lease_clock now = lease_now();
+    if (!err_is(err))
+        *verdict = judge(&reply, user_id, &now, value, epoch);
+    return err;
 }
 
 static void touch(struct redis_arg key)
@@ -213,70 +248,92 @@ static void touch(struct redis_arg key)
     }
 }
 
-bool cache_read(struct work *work, const char *user_id, struct cache_value *value)
+// One node after another that is up: a replica that answers decides, unless its lease has
+// lapsed; then the master is asked, whose heartbeat is the freshest there is. In mode
+// master only the master is asked. NULL if no node answers.
+static struct redis_node *read_cart(struct work *work, const char *user_id,
+                                    enum verdict *verdict, struct cache_value *value,
+                                    int64_t *epoch)
 {
-    if (!config->cache) {
-        work->cache = WORK_CACHE_BYPASS;
-        return false;
+    struct redis_node *order[REDIS_NODES_MAX], *answered = NULL;
+    size_t n = read_order(order);
+    size_t i = mode_now() == CACHE_MASTER ? n - 1 : 0;
+    while (i < n) {
+        struct redis_node *node = order[i++];
+        if (!redis_is_up(node))
+            continue;
+        struct err err = ask(work, node, user_id, verdict, value, epoch);
+        if (err_is(err)) {
+            metrics_add(metrics_of(node)->error, 1);
+            continue;
+        }
+        answered = node;
+        if (*verdict != LAPSED)
+            break;
+        metrics_add(metrics_of(node)->lapsed, 1);
+        if (i < n - 1)
+            i = n - 1;
     }
-    struct redis_arg key = cart_key(work->mem, user_id);
-    struct redis_arg args[] = {redis_arg_text("GET"), key};
-    struct redis_reply reply;
-    struct redis_node *node = read_any(work, args, 2, &reply);
-    if (!node) {
-        work->cache = WORK_CACHE_BYPASS;
-        metrics_add(bypassed, 1);
-        return false;
-    }
-    if (value_decode(&reply, user_id, value)) {
-        work->cache = WORK_CACHE_HIT;
-        metrics_add(metrics_of(node)->hit, 1);
-        if (node != redis_master())
-            touch(key);
-        return true;
-    }
-    work->cache = WORK_CACHE_MISS;
-    metrics_add(metrics_of(node)->miss, 1);
-    return false;
+    return answered;
 }
 
-static void claim_name(struct cache_claim *claim, char kind)
+bool cache_read(struct work *work, const char *user_id, struct cache_value *value,
+                struct cache_claim *claim)
 {
-    claim->held = false;
-    snprintf(claim->nonce, sizeof claim->nonce, "%c %016llx%llx", kind,
-             (unsigned long long)process_nonce, (unsigned long long)claims++);
+    enum verdict verdict = LAPSED;
+    struct redis_node *node = NULL;
+    claim->epoch = 0;
+    // In mode off nobody sends heartbeats: PostgreSQL is asked, and so the next epoch read.
+    if (config->cache && (epoch_known()->number == 0 || mode_now() != CACHE_OFF))
+        node = read_cart(work, user_id, &verdict, value, &claim->epoch);
+    if (!node) {
+        work->cache = WORK_CACHE_BYPASS;
+        metrics_add(bypassed, config->cache);
+        return false;
+    }
+    work->redis_node = redis_name(node);
+    work->cache = verdict == HIT ? WORK_CACHE_HIT : WORK_CACHE_MISS;
+    if (verdict == MISS)
+        metrics_add(metrics_of(node)->miss, 1);
+    if (verdict != HIT)
+        return false;
+    metrics_add(metrics_of(node)->hit, 1);
+    if (node != redis_master())
+        touch(cart_key(work->mem, user_id));
+    return true;
+}
+
+bool cache_peek(struct work *work, struct redis_node *node, const char *user_id,
+                struct cache_value *value)
+{
+    enum verdict verdict = LAPSED;
+    int64_t epoch;
+    struct err err = ask(work, node, user_id, &verdict, value, &epoch);
+    return !err_is(err) && verdict == HIT;
 }
 
 void cache_claim_token(struct work *work, const char *user_id, struct cache_claim *claim)
 {
-    claim_name(claim, 'T');
-    if (!config->cache)
+    char epoch[24];
+    claim->held = false;
+    nonce_put(claim->nonce, 'T');
+    if (claim->epoch == 0)
         return;
-    struct redis_arg token = redis_arg_text(claim->nonce);
+    snprintf(epoch, sizeof epoch, "%lld", (long long)claim->epoch);
+    struct redis_arg args[] = {cart_key(work->mem, user_id), redis_arg_text(claim->nonce),
+                               redis_arg_text(epoch)};
     struct redis_reply reply;
-    struct err err = redis_eval(work, redis_master(), &claim_script,
-                                cart_key(work->mem, user_id), &token, 1, &reply);
+    struct err err = redis_eval(work, redis_master(), &claim_script, 1, args, 3, &reply);
     claim->held = !err_is(err) && reply.type == REDIS_INTEGER && reply.integer == 1;
 }
 
-void cache_claim_tombstone(struct work *work, const char *user_id,
-                           struct cache_claim *claim)
+struct err cache_hold(struct work *work, const struct epoch *epoch, const char *user_id,
+                      struct cache_claim *claim)
 {
-    claim_name(claim, 'X');
-    if (!config->cache)
-        return;
-    struct redis_arg args[] = {redis_arg_text("SET"), cart_key(work->mem, user_id),
-                               redis_arg_text(claim->nonce), redis_arg_text("PX"),
-                               redis_arg_text(TOMBSTONE_MS)};
-    struct redis_reply reply;
-    struct err err = redis_call(work, redis_master(), args, 5, &reply);
-    claim->held = !err_is(err);
-    if (!claim->held) {
-        owe(user_id);
-        redis_drop(redis_master(), "a tombstone could not be set");
-    } else if (!work->redis_node) {
-        work->redis_node = redis_name(redis_master());
-    }
+    claim->held = false;
+    claim->epoch = epoch->number;
+    return hold_commit(work, epoch, cart_key(work->mem, user_id).data, claim->nonce,
+                       &claim->held);
 }
 
 void cache_fill(struct work *work, const char *user_id, const struct cache_claim *claim,
@@ -286,18 +343,17 @@ void cache_fill(struct work *work, const char *user_id, const struct cache_claim
         return;
     struct buf text;
     buf_init(&text, work->mem, value->len + 128);
-    buf_printf(&text, "V %lld %s\n", (long long)value->version, user_id);
+    buf_printf(&text, "V %lld %lld %s\n", (long long)claim->epoch,
+               (long long)value->version, user_id);
     buf_add(&text, value->json, value->len);
     char life[24];
-    // Nobody has written the cart yet: whoever does so by other means than this program
-    // is not to wait for half an hour.
-    snprintf(life, sizeof life, "%lld",
-             value->version ? config->cache_ttl_s * 1000LL : UNWRITTEN_MS);
-    struct redis_arg args[] = {
-        redis_arg_text(claim->nonce), {text.data, text.len}, redis_arg_text(life)};
+    snprintf(life, sizeof life, "%lld", config->cache_ttl_s * 1000LL);
+    struct redis_arg args[] = {cart_key(work->mem, user_id),
+                               redis_arg_text(claim->nonce),
+                               {text.data, text.len},
+                               redis_arg_text(life)};
     struct redis_reply reply;
-    struct err err = redis_eval(work, redis_master(), &fill_script,
-                                cart_key(work->mem, user_id), args, 3, &reply);
+    struct err err = redis_eval(work, redis_master(), &fill_script, 1, args, 4, &reply);
     bool done = !err_is(err) && reply.type == REDIS_INTEGER && reply.integer == 1;
     metrics_add(done ? stored : lost, 1);
 }
@@ -306,11 +362,11 @@ void cache_drop(struct work *work, const char *user_id, const struct cache_claim
 {
     if (!claim->held)
         return;
-    struct redis_arg nonce = redis_arg_text(claim->nonce);
+    struct redis_arg args[] = {cart_key(work->mem, user_id),
+                               redis_arg_text(claim->nonce)};
     struct redis_reply reply;
     // A claim that cannot be taken back expires.
-    struct err err = redis_eval(work, redis_master(), &drop_script,
-                                cart_key(work->mem, user_id), &nonce, 1, &reply);
+    struct err err = redis_eval(work, redis_master(), &drop_script, 1, args, 2, &reply);
     (void)err;
 }
 

@@ -319,7 +319,8 @@ struct err pg_conn_open(void *mem, const char *conninfo, int64_t timeout_ms,
     const char *session = mem_printf(
         mem,
         "-c default_transaction_isolation=read\\ committed -c client_encoding=UTF8 "
-        "-c DateStyle=ISO -c statement_timeout=%lld -c lock_timeout=%lld "
+        "-c DateStyle=ISO -c carrito.service=on -c statement_timeout=%lld -c "
+        "lock_timeout=%lld "
         "-c idle_in_transaction_session_timeout=%lld",
         (long long)timeout_ms, (long long)timeout_ms * 3 / 4, (long long)timeout_ms * 2);
     struct pg_conn *conn = mem_zero(NULL, struct pg_conn);

@@ -1,6 +1,6 @@
 // The Redis nodes: owns their connections and breakers.
 //
-// Each node has a coroutine that connects, logs in, probes, and then sleeps until the
+// Each connection has a coroutine that connects, logs in, probes, and then sleeps until the
 // connection fails, over and over. Invariant: node->up implies node->wire.ac is
 // connected; whoever meets a fault calls node_fail(), which clears up, drops the
 // connection (hiredis then answers every waiting command with NULL) and wakes that
@@ -25,16 +25,18 @@
 
 struct redis_node {
     char name[16];
-    const struct config_addr *addr;
+    char addr[272]; // host:port
+    const struct config_addr *place;
     bool up;
     bool closing; // node_fail() is dropping the connection
     struct redis_wire wire;
-    struct co *keeper; // the coroutine that keeps this node connected, while it waits
-    struct metric *up_gauge, *open_gauge;
+    struct co *dialler; // the coroutine that keeps this node connected, while it waits
+    struct metric *up_gauge, *open_gauge; // NULL on the second connection
 };
 
 // A command on its way. It is the callback's when nobody waits for it any more.
-struct call {
+struct redis_asked {
+    struct redis_node *node;
     struct co *co; // NULL: the answer is not wanted
     void *mem;
     bool answered;
@@ -43,11 +45,11 @@ struct call {
 };
 
 static const struct config *config;
-static struct redis_node nodes[REDIS_NODES_MAX]; // the master first
+static struct redis_node nodes[REDIS_NODES_MAX];   // REDIS_MASTER first
+static struct redis_node seconds[REDIS_NODES_MAX]; // of each its second connection
 static size_t n_nodes;
+static struct redis_node *master = &nodes[0];
 static struct redis_script *scripts;
-static bool (*next_greeting)(void *mem, bool sent, struct redis_arg *args,
-                             size_t *n_args);
 
 // What a node answers when it cannot serve at all, as opposed to a command it refuses.
 static bool means_unable(const char *error)
@@ -60,29 +62,37 @@ static bool means_unable(const char *error)
     return false;
 }
 
+static void show(struct redis_node *node)
+{
+    if (!node->up_gauge)
+        return;
+    metrics_set(node->up_gauge, node->up);
+    metrics_set(node->open_gauge, !node->up);
+}
+
 static void node_fail(struct redis_node *node, const char *why)
 {
     if (node->closing)
         return;
     if (node->up) {
         node->up = false;
-        metrics_set(node->up_gauge, 0);
-        metrics_set(node->open_gauge, 1);
-        log_event(LOG_WARN, "redis-node-down", LOG_STR("node", node->name),
-                  LOG_STR("why", why));
+        show(node);
+        if (node->up_gauge)
+            log_event(LOG_WARN, "redis-node-down", LOG_STR("node", node->name),
+                      LOG_STR("why", why));
     }
     node->closing = true;
     if (node->wire.ac)
         redisAsyncFree(node->wire.ac);
     node->closing = false;
-    if (node->keeper)
-        co_wake(node->keeper);
+    if (node->dialler)
+        co_wake(node->dialler);
 }
 
 static void on_reply(redisAsyncContext *ac, void *answer, void *privdata)
 {
     (void)ac;
-    struct call *call = privdata;
+    struct redis_asked *call = privdata;
     const redisReply *reply = answer;
     if (!call->co) {
         free(call);
@@ -113,35 +123,40 @@ static bool node_send(struct redis_node *node, redisCallbackFn *on_answer, void 
                                  lens) == REDIS_OK;
 }
 
-// Sends a command and waits; up or not, as the keeper calls it before the node is up.
-// to_blame: the node had its full time, so an answer that does not come is its failure.
-static struct err node_call(void *mem, struct redis_node *node, int64_t deadline,
-                            bool to_blame, const struct redis_arg *args, size_t n_args,
-                            struct redis_reply *reply)
+static struct redis_asked *node_ask(void *mem, struct redis_node *node,
+                                    const struct redis_arg *args, size_t n_args)
 {
     if (!node->wire.ac)
-        return err_make(ERR_REDIS, NULL, "the connection was lost");
-    struct call *call = calloc(1, sizeof *call);
-    if (!call)
+        return NULL;
+    struct redis_asked *asked = calloc(1, sizeof *asked);
+    if (!asked)
         abort();
-    call->co = co_self();
-    call->mem = mem;
-    if (!node_send(node, on_reply, call, args, n_args)) {
-        free(call);
-        return err_make(ERR_REDIS, NULL, "the connection is closing");
+    asked->node = node;
+    asked->co = co_self();
+    asked->mem = mem;
+    if (node_send(node, on_reply, asked, args, n_args))
+        return asked;
+    free(asked);
+    return NULL;
+}
+
+// to_blame: the node had its full time, so an answer that does not come is its failure.
+static struct err node_answer(struct redis_asked *asked, int64_t deadline, bool to_blame,
+                              struct redis_reply *reply)
+{
+    struct redis_node *node = asked->node;
+    while (!asked->answered && co_wait(deadline)) {
     }
-    while (!call->answered && co_wait(deadline)) {
-    }
-    if (!call->answered) {
-        call->co = NULL;
+    if (!asked->answered) {
+        asked->co = NULL;
         if (to_blame)
             node_fail(node, "no answer within the deadline");
         return err_make(ERR_REDIS, NULL, "no answer within the deadline");
     }
-    const char *error = call->error;
+    const char *error = asked->error;
     if (!error)
-        *reply = call->reply;
-    free(call);
+        *reply = asked->reply;
+    free(asked);
     if (!error)
         return err_ok();
     if (means_unable(error))
@@ -149,14 +164,25 @@ static struct err node_call(void *mem, struct redis_node *node, int64_t deadline
     return err_make(ERR_REDIS, NULL, error);
 }
 
-// The keeper's part: from nothing to a connection that serves.
+// Sends a command and waits; up or not, as the dialler calls it before the node is up.
+static struct err node_call(void *mem, struct redis_node *node, int64_t deadline,
+                            bool to_blame, const struct redis_arg *args, size_t n_args,
+                            struct redis_reply *reply)
+{
+    struct redis_asked *asked = node_ask(mem, node, args, n_args);
+    if (!asked)
+        return err_make(ERR_REDIS, NULL, "the connection was lost");
+    return node_answer(asked, deadline, to_blame, reply);
+}
+
+// The dialler's part: from nothing to a connection that serves.
 
 static void on_connect(const redisAsyncContext *ac, int status)
 {
-    (void)status; // the keeper looks at the connection's flags
+    (void)status; // the dialler looks at the connection's flags
     struct redis_node *node = ac->data;
-    if (node->keeper)
-        co_wake(node->keeper);
+    if (node->dialler)
+        co_wake(node->dialler);
 }
 
 static void on_disconnect(const redisAsyncContext *ac, int status)
@@ -170,10 +196,10 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
 static struct err node_dial(void *mem, struct redis_node *node, int64_t deadline)
 {
     const char *address;
-    struct err err = resolve_host(mem, node->addr->host, deadline, &address);
+    struct err err = resolve_host(mem, node->place->host, deadline, &address);
     if (err_is(err))
         return err;
-    redisAsyncContext *ac = redisAsyncConnect(address, atoi(node->addr->port));
+    redisAsyncContext *ac = redisAsyncConnect(address, atoi(node->place->port));
     if (!ac)
         abort();
     if (ac->err) {
@@ -196,7 +222,7 @@ static struct err node_dial(void *mem, struct redis_node *node, int64_t deadline
 // Commands of the set-up: a fault of any fails the connection.
 static struct err node_greet(void *mem, struct redis_node *node, int64_t deadline)
 {
-    struct redis_reply reply;
+    struct redis_reply reply = {.type = REDIS_NIL};
     struct err err;
     if (config->redis_password && *config->redis_password) {
         struct redis_arg auth[] = {redis_arg_text("AUTH"),
@@ -205,7 +231,7 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
         if (err_is(err))
             return err;
     }
-    for (struct redis_script *s = scripts; node == &nodes[0] && s; s = s->next) {
+    for (struct redis_script *s = scripts; s; s = s->next) {
         struct redis_arg load[] = {redis_arg_text("SCRIPT"), redis_arg_text("LOAD"),
                                    redis_arg_text(s->text)};
         err = node_call(mem, node, deadline, true, load, 3, &reply);
@@ -220,16 +246,6 @@ static struct err node_greet(void *mem, struct redis_node *node, int64_t deadlin
     err = node_call(mem, node, deadline, true, probe, 2, &reply);
     if (err_is(err))
         return err;
-    // Last, so that nothing is waited for between the final question and the node's use.
-    struct redis_arg args[REDIS_ARGS_MAX];
-    size_t n_args;
-    for (bool sent = false;
-         node == &nodes[0] && next_greeting && next_greeting(mem, sent, args, &n_args);
-         sent = true) {
-        err = node_call(mem, node, deadline, true, args, n_args, &reply);
-        if (err_is(err))
-            return err;
-    }
     return err_ok();
 }
 
@@ -240,7 +256,7 @@ static void node_keep(void *arg)
     for (;;) {
         void *mem = talloc_new(NULL);
         int64_t deadline = clock_mono_ns() + (int64_t)config->redis_timeout_ms * 10 * MS;
-        node->keeper = co_self();
+        node->dialler = co_self();
         struct err err = node_dial(mem, node, deadline);
         if (!err_is(err)) {
             deadline = clock_mono_ns() + (int64_t)config->redis_timeout_ms * MS;
@@ -248,22 +264,22 @@ static void node_keep(void *arg)
         }
         if (err_is(err)) {
             // Said once per outage and reason, however often it is tried.
-            if (strcmp(last, err.detail) != 0)
+            if (strcmp(last, err.detail) != 0 && node->up_gauge)
                 log_event(LOG_WARN, "redis-connect-failed", LOG_STR("node", node->name),
-                          LOG_STR("host", node->addr->host),
-                          LOG_STR("port", node->addr->port), LOG_STR("why", err.detail));
+                          LOG_STR("host", node->place->host),
+                          LOG_STR("port", node->place->port), LOG_STR("why", err.detail));
             strncpy(last, err.detail, sizeof last - 1);
-            node->keeper = NULL;
+            node->dialler = NULL;
             node_fail(node, err.detail);
         } else {
             last[0] = '\0';
             node->up = true;
-            metrics_set(node->up_gauge, 1);
-            metrics_set(node->open_gauge, 0);
-            log_event(LOG_INFO, "redis-node-up", LOG_STR("node", node->name));
+            show(node);
+            if (node->up_gauge)
+                log_event(LOG_INFO, "redis-node-up", LOG_STR("node", node->name));
             while (node->up)
                 co_wait(CO_FOREVER);
-            node->keeper = NULL;
+            node->dialler = NULL;
         }
         talloc_free(mem);
         loop_sleep_ms(config->redis_retry_ms);
@@ -272,9 +288,12 @@ static void node_keep(void *arg)
 
 static void node_add(const char *name, const struct config_addr *addr)
 {
-    struct redis_node *node = &nodes[n_nodes++];
+    struct redis_node *node = &nodes[n_nodes];
+    memset(node, 0, sizeof *node);
     strncpy(node->name, name, sizeof node->name - 1);
-    node->addr = addr;
+    node->place = addr;
+    snprintf(node->addr, sizeof node->addr, "%s:%s", addr->host, addr->port);
+    seconds[n_nodes++] = *node;
     char *labels = mem_printf(NULL, "node=\"%s\"", name);
     node->up_gauge = metrics_gauge("carrito_redis_up",
                                    "Processes that are connected to the node.", labels);
@@ -286,6 +305,8 @@ static void node_add(const char *name, const struct config_addr *addr)
 void redis_setup(const struct config *c)
 {
     config = c;
+    n_nodes = 0;
+    master = &nodes[0];
     node_add("master", &c->redis_master);
     for (size_t i = 0; i < (size_t)c->n_redis_replicas && n_nodes < REDIS_NODES_MAX;
          i++) {
@@ -298,8 +319,9 @@ void redis_setup(const struct config *c)
 void redis_start(void)
 {
     for (size_t i = 0; i < n_nodes; i++) {
-        metrics_set(nodes[i].open_gauge, 1);
+        show(&nodes[i]);
         co_start(node_keep, &nodes[i]);
+        co_start(node_keep, &seconds[i]);
     }
 }
 
@@ -309,36 +331,47 @@ void redis_add_script(struct redis_script *script)
     scripts = script;
 }
 
-void redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
-                                  size_t *n_args))
+struct redis_node *redis_node(size_t number)
 {
-    next_greeting = next;
+    return &nodes[number];
 }
 
-void redis_drop(struct redis_node *node, const char *why)
+size_t redis_nodes(void)
 {
-    if (node->up)
-        node_fail(node, why);
+    return n_nodes;
+}
+
+struct redis_node *redis_find(const char *addr)
+{
+    for (size_t i = 0; i < n_nodes; i++)
+        if (strcmp(nodes[i].addr, addr) == 0)
+            return &nodes[i];
+    return NULL;
 }
 
 struct redis_node *redis_master(void)
 {
-    return &nodes[0];
+    return master;
 }
 
-struct redis_node *redis_replica(size_t number)
+void redis_set_master(struct redis_node *node)
 {
-    return &nodes[1 + number];
+    master = node;
 }
 
-size_t redis_replicas(void)
+struct redis_node *redis_second(const struct redis_node *node)
 {
-    return n_nodes ? n_nodes - 1 : 0;
+    return &seconds[node - nodes];
 }
 
 const char *redis_name(const struct redis_node *node)
 {
     return node->name;
+}
+
+const char *redis_addr(const struct redis_node *node)
+{
+    return node->addr;
 }
 
 bool redis_is_up(const struct redis_node *node)
@@ -349,6 +382,21 @@ bool redis_is_up(const struct redis_node *node)
 struct redis_arg redis_arg_text(const char *text)
 {
     return (struct redis_arg){text, strlen(text)};
+}
+
+struct redis_asked *redis_ask(struct work *work, struct redis_node *node,
+                              const struct redis_arg *args, size_t n_args)
+{
+    return node->up ? node_ask(work->mem, node, args, n_args) : NULL;
+}
+
+struct err redis_answer(struct work *work, struct redis_asked *asked, int64_t deadline,
+                        bool late_is_fault, struct redis_reply *reply)
+{
+    int64_t begun = clock_mono_ns();
+    struct err err = node_answer(asked, deadline, late_is_fault, reply);
+    work->redis_ns += clock_mono_ns() - begun;
+    return err;
 }
 
 struct err redis_call(struct work *work, struct redis_node *node,
@@ -369,21 +417,42 @@ struct err redis_call(struct work *work, struct redis_node *node,
     return err;
 }
 
+static size_t eval_args(const struct redis_script *script, size_t n_keys,
+                        const struct redis_arg *args, size_t n_args,
+                        struct redis_arg all[REDIS_ARGS_MAX], char number[24])
+{
+    snprintf(number, 24, "%zu", n_keys);
+    all[0] = redis_arg_text("EVALSHA");
+    all[1] = redis_arg_text(script->sha);
+    all[2] = redis_arg_text(number);
+    memcpy(all + 3, args, n_args * sizeof *args);
+    return 3 + n_args;
+}
+
+struct redis_asked *redis_ask_eval(struct work *work, struct redis_node *node,
+                                   const struct redis_script *script, size_t n_keys,
+                                   const struct redis_arg *args, size_t n_args)
+{
+    struct redis_arg all[REDIS_ARGS_MAX];
+    char number[24];
+    size_t n = eval_args(script, n_keys, args, n_args, all, number);
+    return redis_ask(work, node, all, n);
+}
+
 struct err redis_eval(struct work *work, struct redis_node *node,
-                      const struct redis_script *script, struct redis_arg key,
+                      const struct redis_script *script, size_t n_keys,
                       const struct redis_arg *args, size_t n_args,
                       struct redis_reply *reply)
 {
-    struct redis_arg all[REDIS_ARGS_MAX] = {
-        redis_arg_text("EVALSHA"), redis_arg_text(script->sha), redis_arg_text("1"), key};
-    for (size_t i = 0; i < n_args; i++)
-        all[4 + i] = args[i];
-    struct err err = redis_call(work, node, all, 4 + n_args, reply);
+    struct redis_arg all[REDIS_ARGS_MAX];
+    char number[24];
+    size_t n = eval_args(script, n_keys, args, n_args, all, number);
+    struct err err = redis_call(work, node, all, n, reply);
     if (!err_is(err) || strncmp(err.detail, "NOSCRIPT", 8) != 0)
         return err;
     all[0] = redis_arg_text("EVAL");
     all[1] = redis_arg_text(script->text);
-    return redis_call(work, node, all, 4 + n_args, reply);
+    return redis_call(work, node, all, n, reply);
 }
 
 void redis_send(struct redis_node *node, const struct redis_arg *args, size_t n_args)

@@ -1,4 +1,4 @@
-// The Redis nodes: one connection to each per process, shared by all coroutines.
+// The Redis nodes: two connections to each per process, shared by all coroutines.
 //
 // Each node has a circuit breaker (Nygard, "Release It!"): a node that answered late,
 // broke its connection or says that it cannot serve is left alone at once, for every
@@ -16,7 +16,7 @@
 
 struct redis_node;
 
-#define REDIS_ARGS_MAX 16
+#define REDIS_ARGS_MAX 72
 
 // The master and its replicas.
 #define REDIS_NODES_MAX (1 + CONFIG_REPLICAS_MAX)
@@ -52,27 +52,31 @@ void redis_setup(const struct config *config);
 // Starts to connect to all nodes; they come up one by one. After metrics_open().
 void redis_start(void);
 
-// Has script loaded on every later connection to the master. Before redis_start().
+// Has script loaded on every later connection. Before redis_start().
 void redis_add_script(struct redis_script *script);
 
-// Has next asked for commands to send each time the master has been connected, before it
-// is used for anything else. next fills in args (at most REDIS_ARGS_MAX) on mem and
-// returns true, or returns false when there is nothing to send; sent says whether the
-// command before was answered on this connection. One that fails fails the connection.
-void redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
-                                  size_t *n_args));
+// The configured nodes by number from 0, REDIS_MASTER first: redis_nodes() of them.
+struct redis_node *redis_node(size_t number);
+size_t redis_nodes(void);
 
-// Drops the connection of a node that is up, to begin anew on another one.
-void redis_drop(struct redis_node *node, const char *why);
+// The node at that address, "host:port" as configured; NULL if there is none.
+struct redis_node *redis_find(const char *addr);
 
+// Which node is written to: at first the one configured as REDIS_MASTER, later whichever
+// one the epoch names.
 struct redis_node *redis_master(void);
+void redis_set_master(struct redis_node *node);
 
-// Replicas by number from 0; redis_replicas() of them.
-struct redis_node *redis_replica(size_t number);
-size_t redis_replicas(void);
+// A second connection to the same node, with a breaker of its own, for commands that may
+// block (WAIT) and for asking again on another connection. It has the same name.
+struct redis_node *redis_second(const struct redis_node *node);
 
-// The node's name in logs, metrics and Server-Timing: master, replica-1, replica-2.
+// The node's name in logs, metrics and Server-Timing: master, replica-1, replica-2. It
+// tells the place in the configuration, which stays; the role may move.
 const char *redis_name(const struct redis_node *node);
+
+// The node's address, "host:port" as configured.
+const char *redis_addr(const struct redis_node *node);
 
 // Whether the breaker is closed: the node is connected and has served its last command.
 bool redis_is_up(const struct redis_node *node);
@@ -85,11 +89,27 @@ struct err redis_call(struct work *work, struct redis_node *node,
                       const struct redis_arg *args, size_t n_args,
                       struct redis_reply *reply) must_check;
 
-// Runs script on the node with one key and n_args more arguments. As redis_call().
+// Runs script on the node: n_keys of the n_args arguments, the first ones, are keys. As
+// redis_call().
 struct err redis_eval(struct work *work, struct redis_node *node,
-                      const struct redis_script *script, struct redis_arg key,
+                      const struct redis_script *script, size_t n_keys,
                       const struct redis_arg *args, size_t n_args,
                       struct redis_reply *reply) must_check;
+
+// The same in two halves, so that several commands are on their way at once. redis_ask()
+// and redis_ask_eval() send; NULL if the node is down. redis_answer() waits until `deadline`
+// (clock_mono_ns()) for the answer, which is on work->mem; it must be called once for
+// each asked command, in any order, by the coroutine that asked. late_is_fault: an answer
+// that does not come in time is the node's failure. A script that the node does not know
+// is an error here (NOSCRIPT).
+struct redis_asked;
+struct redis_asked *redis_ask(struct work *work, struct redis_node *node,
+                              const struct redis_arg *args, size_t n_args);
+struct redis_asked *redis_ask_eval(struct work *work, struct redis_node *node,
+                                   const struct redis_script *script, size_t n_keys,
+                                   const struct redis_arg *args, size_t n_args);
+struct err redis_answer(struct work *work, struct redis_asked *asked, int64_t deadline,
+                        bool late_is_fault, struct redis_reply *reply) must_check;
 
 // Sends one command whose answer nobody waits for; does nothing while the node is down.
 void redis_send(struct redis_node *node, const struct redis_arg *args, size_t n_args);

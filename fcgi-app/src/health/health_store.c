@@ -48,14 +48,11 @@ enum health health_store_ask(struct work *work, struct buf *json)
     bool all = true;
     buf_init(&redis, work->mem, 128);
     if (cache_on()) {
-        bool good = all = ask_node(work, redis_master());
-        buf_add_char(&redis, '{');
-        put_node(&redis, redis_master(), good);
-        for (size_t i = 0; i < redis_replicas(); i++) {
-            good = ask_node(work, redis_replica(i));
+        for (size_t i = 0; i < redis_nodes(); i++) {
+            bool good = ask_node(work, redis_node(i));
             all = all && good;
-            buf_add_char(&redis, ',');
-            put_node(&redis, redis_replica(i), good);
+            buf_add_char(&redis, i ? ',' : '{');
+            put_node(&redis, redis_node(i), good);
         }
         buf_add_char(&redis, '}');
     } else {

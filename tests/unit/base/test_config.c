@@ -33,6 +33,7 @@ static void defaults(void **state)
     assert_string_equal(said, "");
     assert_true(c.cache);
     assert_int_equal(c.cache_ttl_s, 1800);
+    assert_int_equal(c.cart_keep_days, 90);
     assert_string_equal(c.database_url, "dbname=carrito");
     assert_int_equal(c.log_level, LOG_INFO);
     assert_string_equal(c.metrics_file, "/run/metrics.bin");
@@ -42,12 +43,14 @@ static void defaults(void **state)
     assert_int_equal(c.pg_write_pool, 16);
     assert_string_equal(c.redis_master.host, "127.0.0.1");
     assert_string_equal(c.redis_master.port, "6390");
+    assert_string_equal(c.redis_master_name, "carrito");
     assert_string_equal(c.redis_password, "");
     assert_int_equal(c.n_redis_replicas, 2);
     assert_string_equal(c.redis_replicas[0].host, "127.0.0.1");
     assert_string_equal(c.redis_replicas[0].port, "6391");
     assert_string_equal(c.redis_replicas[1].port, "6392");
-    assert_int_equal(c.redis_retry_ms, 250);
+    assert_int_equal(c.redis_retry_ms, 100);
+    assert_int_equal(c.n_redis_sentinels, 0);
     assert_int_equal(c.redis_timeout_ms, 100);
     assert_int_equal(c.request_queue, 1024);
     assert_int_equal(c.stats_fold_ms, 1000);
@@ -61,6 +64,7 @@ static void every_setting_is_read(void **state)
     const char *const env[] = {
         "CACHE=off",
         "CACHE_TTL_S=1",
+        "CART_KEEP_DAYS=12",
         "DATABASE_URL=postgresql://u@h/d?a=b",
         "LOG_LEVEL=debug",
         "METRICS_FILE=m",
@@ -69,9 +73,11 @@ static void every_setting_is_read(void **state)
         "PG_TIMEOUT_MS=14",
         "PG_WRITE_POOL=5",
         "REDIS_MASTER=redis-master:6379",
+        "REDIS_MASTER_NAME=mymaster",
         "REDIS_PASSWORD=se=cr\"et",
         "REDIS_REPLICAS=a.b-c_d:1,[::1]:65535,10.0.0.1:3",
         "REDIS_RETRY_MS=60",
+        "REDIS_SENTINELS=s-1:26379,s-2:26380",
         "REDIS_TIMEOUT_MS=7",
         "REQUEST_QUEUE=8",
         "STATS_FOLD_MS=90",
@@ -84,6 +90,7 @@ static void every_setting_is_read(void **state)
     assert_string_equal(said, "");
     assert_false(c.cache);
     assert_int_equal(c.cache_ttl_s, 1);
+    assert_int_equal(c.cart_keep_days, 12);
     assert_string_equal(c.database_url, "postgresql://u@h/d?a=b");
     assert_int_equal(c.log_level, LOG_DEBUG);
     assert_string_equal(c.metrics_file, "m");
@@ -93,6 +100,7 @@ static void every_setting_is_read(void **state)
     assert_int_equal(c.pg_write_pool, 5);
     assert_string_equal(c.redis_master.host, "redis-master");
     assert_string_equal(c.redis_master.port, "6379");
+    assert_string_equal(c.redis_master_name, "mymaster");
     assert_string_equal(c.redis_password, "se=cr\"et");
     assert_int_equal(c.n_redis_replicas, 3);
     assert_string_equal(c.redis_replicas[0].host, "a.b-c_d");
@@ -101,6 +109,11 @@ static void every_setting_is_read(void **state)
     assert_string_equal(c.redis_replicas[1].port, "65535");
     assert_string_equal(c.redis_replicas[2].host, "10.0.0.1");
     assert_int_equal(c.redis_retry_ms, 60);
+    assert_int_equal(c.n_redis_sentinels, 2);
+    assert_string_equal(c.redis_sentinels[0].host, "s-1");
+    assert_string_equal(c.redis_sentinels[0].port, "26379");
+    assert_string_equal(c.redis_sentinels[1].host, "s-2");
+    assert_string_equal(c.redis_sentinels[1].port, "26380");
     assert_int_equal(c.redis_timeout_ms, 7);
     assert_int_equal(c.request_queue, 8);
     assert_int_equal(c.stats_fold_ms, 90);
@@ -143,6 +156,9 @@ static void values_on_the_edge(void **state)
         {"CACHE_TTL_S= 10", false},
         {"CACHE_TTL_S=10s", false},
         {"CACHE_TTL_S=4294967306", false}, // 2^32 + 10
+        {"CART_KEEP_DAYS=36500", true},
+        {"CART_KEEP_DAYS=36501", false},
+        {"CART_KEEP_DAYS=0", false},
         {"DATABASE_URL=", false},
         {"METRICS_FILE=", false},
         {"LOG_LEVEL=error", true},
@@ -198,6 +214,12 @@ static void values_on_the_edge(void **state)
         {"REDIS_REPLICAS=a:1,b", false},
         {"REDIS_REPLICAS=a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8", true},
         {"REDIS_REPLICAS=a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8,a:9", false},
+        {"REDIS_MASTER_NAME=", false},
+        {"REDIS_SENTINELS=", true},
+        {"REDIS_SENTINELS=a:1", true},
+        {"REDIS_SENTINELS=a:1,b", false},
+        {"REDIS_SENTINELS=a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8", true},
+        {"REDIS_SENTINELS=a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8,a:9", false},
     };
     for (size_t i = 0; i < LENGTH(rows); i++) {
         void *mem = talloc_new(*state);
@@ -287,12 +309,13 @@ static void the_table_is_complete(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "CACHE",          "CACHE_TTL_S",        "DATABASE_URL",
-        "LOG_LEVEL",      "METRICS_FILE",       "PG_POOL_WAIT_MS",
-        "PG_READ_POOL",   "PG_TIMEOUT_MS",      "PG_WRITE_POOL",
-        "REDIS_MASTER",   "REDIS_PASSWORD",     "REDIS_REPLICAS",
-        "REDIS_RETRY_MS", "REDIS_TIMEOUT_MS",   "REQUEST_QUEUE",
-        "STATS_FOLD_MS",  "TOP_PRODUCTS_TTL_S",
+        "CACHE",           "CACHE_TTL_S",        "CART_KEEP_DAYS",
+        "DATABASE_URL",    "LOG_LEVEL",          "METRICS_FILE",
+        "PG_POOL_WAIT_MS", "PG_READ_POOL",       "PG_TIMEOUT_MS",
+        "PG_WRITE_POOL",   "REDIS_MASTER",       "REDIS_MASTER_NAME",
+        "REDIS_PASSWORD",  "REDIS_REPLICAS",     "REDIS_RETRY_MS",
+        "REDIS_SENTINELS", "REDIS_TIMEOUT_MS",   "REQUEST_QUEUE",
+        "STATS_FOLD_MS",   "TOP_PRODUCTS_TTL_S",
     };
     size_t len;
     char *text = NULL, *rest = NULL;

@@ -1,7 +1,7 @@
 // What the tests of cart_store.c share: a fake database with one cart, a fake cache and a
 // fake lock by name. A test that includes it has at its top the lines that pg_fake.h asks
 // for, and
-//   // wrap: cache_read cache_claim_token cache_claim_tombstone cache_fill cache_drop
+//   // wrap: cache_read cache_claim_token cache_hold cache_fill cache_drop
 //   // wrap: keylock_take keylock_give
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "cart/cart_store.h"
 #include "data/cache.h"
+#include "data/epoch.h"
 #include "loop/keylock.h"
 
 #define NOW "2024-05-01T10:00:00.000009Z"
@@ -18,6 +19,9 @@
 // The database: one cart, and one stored key.
 
 static struct {
+    const char *epoch;                // the number, when the cart is loaded
+    const char *next_epoch;           // and from the second time on, or NULL
+    const char *mode;                 // of both
     const char *version, *updated_at; // NULL: no such cart
     size_t n_lines;
     const char *lines[3][4]; // product_id, name, price, quantity
@@ -27,18 +31,37 @@ static struct {
 } db;
 
 static size_t n_changes; // of those in db.touched
+static size_t n_loads;
+
+#define COLUMNS 11
+
+static void put_epoch(const char **cells)
+{
+    cells[0] = n_loads && db.next_epoch ? db.next_epoch : db.epoch;
+    cells[1] = db.mode;
+    cells[2] = "redis.invalid:6390";
+    cells[3] = "8bf315b94ae172c5c448365fba84c4059ee000f3";
+}
 
 static struct pg_rows *pg_fake_answer(void *mem, const struct pg_stmt *stmt)
 {
-    const char **cells = mem_array(mem, const char *, 7 * 3);
+    const char **cells = mem_array(mem, const char *, COLUMNS * 3);
     if (strcmp(stmt->name, "cart_load") == 0) {
         for (size_t i = 0; i < 3; i++) {
-            cells[7 * i] = NOW;
-            cells[7 * i + 1] = db.version;
-            cells[7 * i + 2] = db.updated_at;
-            memcpy(&cells[7 * i + 3], db.lines[i], sizeof db.lines[i]);
+            const char **row = &cells[COLUMNS * i];
+            put_epoch(row);
+            row[4] = NOW;
+            row[5] = db.version;
+            row[6] = db.updated_at;
+            memcpy(row + 7, db.lines[i], sizeof db.lines[i]);
         }
-        return pg_fake_rows(mem, db.n_lines ? db.n_lines : 1, 7, cells);
+        n_loads++;
+        return pg_fake_rows(mem, db.n_lines ? db.n_lines : 1, COLUMNS, cells);
+    }
+    if (strcmp(stmt->name, "epoch_read") == 0) {
+        put_epoch(cells);
+        cells[4] = "t";
+        return pg_fake_rows(mem, 1, 5, cells);
     }
     if (strcmp(stmt->name, "cart_find_key") == 0) {
         cells[0] = db.key_same;
@@ -62,15 +85,18 @@ static struct pg_rows *pg_fake_answer(void *mem, const struct pg_stmt *stmt)
 
 static struct {
     enum work_cache read;
+    int64_t epoch; // of the heartbeat that a read has seen
     bool held, lock;
+    struct err hold; // what cache_hold() gives
     int claims;
 } fake;
 
-bool __wrap_cache_read(struct work *work, const char *user_id, struct cache_value *value);
+bool __wrap_cache_read(struct work *work, const char *user_id, struct cache_value *value,
+                       struct cache_claim *claim);
 void __wrap_cache_claim_token(struct work *work, const char *user_id,
                               struct cache_claim *claim);
-void __wrap_cache_claim_tombstone(struct work *work, const char *user_id,
-                                  struct cache_claim *claim);
+struct err __wrap_cache_hold(struct work *work, const struct epoch *epoch,
+                             const char *user_id, struct cache_claim *claim);
 void __wrap_cache_fill(struct work *work, const char *user_id,
                        const struct cache_claim *claim, const struct cache_value *value);
 void __wrap_cache_drop(struct work *work, const char *user_id,
@@ -78,10 +104,12 @@ void __wrap_cache_drop(struct work *work, const char *user_id,
 bool __wrap_keylock_take(struct keylock *locks, const char *key, int64_t deadline);
 void __wrap_keylock_give(struct keylock *locks, const char *key);
 
-bool __wrap_cache_read(struct work *work, const char *user_id, struct cache_value *value)
+bool __wrap_cache_read(struct work *work, const char *user_id, struct cache_value *value,
+                       struct cache_claim *claim)
 {
     STEP("read(%s)", user_id);
     work->cache = fake.read;
+    claim->epoch = fake.read == WORK_CACHE_MISS ? fake.epoch : 0;
     if (fake.read == WORK_CACHE_HIT)
         *value = (struct cache_value){7, "{\"cached\":true}", 15};
     return fake.read == WORK_CACHE_HIT;
@@ -89,24 +117,29 @@ bool __wrap_cache_read(struct work *work, const char *user_id, struct cache_valu
 
 static void claim_as(char kind, struct cache_claim *claim)
 {
-    claim->held = fake.held;
+    claim->held = fake.held && claim->epoch;
     snprintf(claim->nonce, sizeof claim->nonce, "%c%d", kind, ++fake.claims);
 }
 
 void __wrap_cache_claim_token(struct work *work, const char *user_id,
                               struct cache_claim *claim)
 {
-    STEP("token(%s)", user_id);
+    STEP("token(%s %lld)", user_id, (long long)claim->epoch);
     assert_non_null(work->mem);
     claim_as('T', claim);
 }
 
-void __wrap_cache_claim_tombstone(struct work *work, const char *user_id,
-                                  struct cache_claim *claim)
+struct err __wrap_cache_hold(struct work *work, const struct epoch *epoch,
+                             const char *user_id, struct cache_claim *claim)
 {
-    STEP("tombstone(%s)", user_id);
+    STEP("hold(%s %lld %s)", user_id, (long long)epoch->number,
+         epoch_mode_name(epoch->mode));
     assert_non_null(work->mem);
+    assert_string_equal(epoch->master, "redis.invalid:6390");
+    assert_int_equal(strlen(epoch->replid), 40);
+    claim->epoch = epoch->number;
     claim_as('X', claim);
+    return fake.hold;
 }
 
 static struct cache_value filled;
@@ -114,7 +147,7 @@ static struct cache_value filled;
 void __wrap_cache_fill(struct work *work, const char *user_id,
                        const struct cache_claim *claim, const struct cache_value *value)
 {
-    STEP("fill(%s %s)", user_id, claim->nonce);
+    STEP("fill(%s %s %lld)", user_id, claim->nonce, (long long)claim->epoch);
     assert_true(claim->held && work->mem);
     filled = *value;
 }
@@ -153,6 +186,8 @@ static int setup(void **state)
                          .deadline = clock_mono_ns() + INT64_C(10000000000)};
     pg_fake_reset(work.mem);
     memset(&db, 0, sizeof db);
+    db.epoch = "5";
+    db.mode = "replicas";
     db.version = "7";
     db.updated_at = T1;
     db.n_lines = 2;
@@ -160,9 +195,11 @@ static int setup(void **state)
                                             {"10", "Laptop", "999.99", "2"}};
     memcpy(db.lines, lines, sizeof lines);
     db.lock_free = true;
-    n_changes = 0;
+    n_changes = n_loads = 0;
     fake.read = WORK_CACHE_MISS;
+    fake.epoch = 5;
     fake.held = fake.lock = true;
+    fake.hold = err_ok();
     fake.claims = 0;
     memset(&untouched, 0x55, sizeof untouched);
     answer = untouched;
@@ -174,6 +211,21 @@ static int teardown(void **state)
     assert_false(fake_conn.busy); // every connection was given back
     talloc_free(work.mem);
     return unit_teardown(state);
+}
+
+// An empty database, but for the epoch.
+static inline void forget_cart(void)
+{
+    memset(&db, 0, sizeof db);
+    db.epoch = "5";
+    db.mode = "replicas";
+}
+
+// Once, before all tests.
+static inline void store_unit_begin(void)
+{
+    epoch_setup();
+    cart_store_setup();
 }
 
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -216,6 +268,7 @@ static inline enum err_code read_cart(void)
 
 #define BEGIN "take(u) acquire(write) trip(begin cart_lock cart_load) "
 #define BEGIN_KEY "take(u) acquire(write) trip(begin cart_lock cart_load cart_find_key) "
+#define HOLD "hold(u 5 replicas) "
 #define END "release give(u)"
 
 static inline struct cart_write writing(enum cart_action action, int32_t product,

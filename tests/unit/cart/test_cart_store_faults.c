@@ -1,11 +1,11 @@
 // wrap: pg_acquire pg_release pg_add pg_trip pg_abandon pg_was_sent pg_chore
 // wrap: pg_ok pg_count pg_is_null pg_get pg_get_len pg_get_int pg_get_bool
-// wrap: cache_read cache_claim_token cache_claim_tombstone cache_fill cache_drop
+// wrap: cache_read cache_claim_token cache_hold cache_fill cache_drop
 // wrap: keylock_take keylock_give
 #include "store_unit.h"
 
 #define TRY "trip(begin cart_lock cart_load) "
-#define CHANGE "tombstone(u) trip(cart_set_line commit) "
+#define CHANGE HOLD "trip(cart_set_line commit) "
 
 // An add to a line that is there.
 static enum err_code grow(void)
@@ -80,8 +80,8 @@ static void a_key_that_was_not_stored_undoes_the_change(void **state)
     (void)state;
     fail_trip(1, ERR_INTERNAL, 1, FAKE_REFUSED);
     assert_int_equal(write_cart(writing_with_key(CART_ADD, 10, 1)), ERR_INTERNAL);
-    check_steps(BEGIN_KEY "tombstone(u) trip(cart_set_line cart_store_key commit) "
-                          "abandon " END);
+    check_steps(BEGIN_KEY HOLD "trip(cart_set_line cart_store_key commit) "
+                               "abandon " END);
     run_after();
     check_steps("drop(u X1)");
 }
@@ -93,6 +93,41 @@ static void a_change_that_failed_without_a_tombstone_drops_nothing(void **state)
     fail_trip(1, ERR_INTERNAL, 0, FAKE_REFUSED);
     assert_int_equal(grow(), ERR_INTERNAL);
     assert_null(work.after);
+}
+
+// Where the hold says no, nothing has been sent that could be committed. The tombstone
+// may stand all the same.
+static void a_write_that_is_not_held_sends_nothing(void **state)
+{
+    static const enum err_code codes[] = {ERR_OVERLOADED, ERR_DATABASE_UNAVAILABLE,
+                                          ERR_INTERNAL};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(codes) * 4; i++) {
+        bool key = i % 4 > 1;
+        fake.hold = err_make(codes[i / 4], NULL, "a fake failure");
+        fake.held = i % 2;
+        fake.claims = 0;
+        work.after = NULL;
+        answer = untouched;
+        assert_int_equal(write_cart(key ? writing_with_key(CART_ADD, 10, 1)
+                                        : writing(CART_ADD, 10, 1)),
+                         codes[i / 4]);
+        check_steps(key ? BEGIN_KEY HOLD "abandon " END : BEGIN HOLD "abandon " END);
+        run_after();
+        check_steps(i % 2 ? "drop(u X1)" : "");
+    }
+}
+
+// The epoch is moved by a transaction like others, which may lose a race.
+static void a_hold_that_lost_a_race_is_run_again(void **state)
+{
+    (void)state;
+    fake.hold = err_make(ERR_CONFLICT, NULL, "a fake failure");
+    assert_int_equal(grow(), ERR_CONFLICT);
+    check_steps(BEGIN HOLD "abandon " TRY HOLD "abandon " TRY HOLD "abandon " TRY HOLD
+                           "abandon " TRY HOLD "abandon " END);
+    run_after();
+    check_steps("drop(u X5)");
 }
 
 // The connection was lost between the trips: the server cannot have committed anything.
@@ -111,7 +146,7 @@ static void a_change_is_not_sent_when_there_is_no_time_for_it(void **state)
     (void)state;
     work.deadline = clock_mono_ns() + 49 * INT64_C(1000000);
     assert_int_equal(grow(), ERR_OVERLOADED);
-    check_steps(BEGIN "tombstone(u) abandon " END);
+    check_steps(BEGIN HOLD "abandon " END);
     run_after();
     check_steps("drop(u X1)");
 }
@@ -153,7 +188,7 @@ static void a_lost_race_is_run_again(void **state)
     assert_int_equal(answer.version, 8);
     check_steps(BEGIN "abandon " TRY "abandon " TRY CHANGE END);
     run_after();
-    check_steps("fill(u X1)");
+    check_steps("fill(u X1 5)");
     check_filled();
 }
 
@@ -164,8 +199,21 @@ static void a_race_lost_at_the_change_is_run_again(void **state)
     assert_int_equal(grow(), ERR_NONE);
     check_steps(BEGIN CHANGE "abandon " TRY CHANGE END);
     run_after();
-    check_steps("fill(u X2)"); // the first one was put over by it
+    check_steps("fill(u X2 5)"); // the first one was put over by it
     check_filled();
+}
+
+// Each try goes by the epoch that it has read itself.
+static void a_race_that_is_run_again_reads_the_epoch_again(void **state)
+{
+    (void)state;
+    db.next_epoch = "6";
+    fail_trip(1, ERR_CONFLICT, 0, FAKE_REFUSED);
+    assert_int_equal(grow(), ERR_NONE);
+    check_steps(BEGIN CHANGE "abandon " TRY
+                             "hold(u 6 replicas) trip(cart_set_line commit) " END);
+    run_after();
+    check_steps("fill(u X2 6)");
 }
 
 // The statement moved no row: somebody changed the cart without its lock.
@@ -176,7 +224,7 @@ static void a_version_that_moved_is_a_lost_race(void **state)
     assert_int_equal(grow(), ERR_NONE);
     check_steps(BEGIN CHANGE "abandon " TRY CHANGE "abandon " TRY CHANGE END);
     run_after();
-    check_steps("fill(u X3)");
+    check_steps("fill(u X3 5)");
     check_filled();
 }
 
@@ -261,7 +309,7 @@ static void commit_never_comes_before_the_tombstone(void **state)
         assert_int_equal(strncmp(steps, "take(u) ", 8), 0);
         assert_string_equal(steps + fake_trace.len - strlen(END), END);
         for (const char *s = steps; (s = strstr(s, "trip(cart_set_line")); s++)
-            assert_int_equal(strncmp(s - 13, "tombstone(u) ", 13), 0);
+            assert_int_equal(strncmp(s - strlen(HOLD), HOLD, strlen(HOLD)), 0);
         assert_null(strstr(steps, "trip(commit"));
         assert_null(strstr(steps, "fill"));
         buf_truncate(&fake_trace, 0);
@@ -277,11 +325,14 @@ int main(void)
         STORE_TEST(a_change_that_failed_takes_its_tombstone_back),
         STORE_TEST(a_key_that_was_not_stored_undoes_the_change),
         STORE_TEST(a_change_that_failed_without_a_tombstone_drops_nothing),
+        STORE_TEST(a_write_that_is_not_held_sends_nothing),
+        STORE_TEST(a_hold_that_lost_a_race_is_run_again),
         STORE_TEST(a_change_that_was_never_sent_has_failed),
         STORE_TEST(a_change_is_not_sent_when_there_is_no_time_for_it),
         STORE_TEST(an_unknown_outcome_leaves_the_tombstone),
         STORE_TEST(a_lost_race_is_run_again),
         STORE_TEST(a_race_lost_at_the_change_is_run_again),
+        STORE_TEST(a_race_that_is_run_again_reads_the_epoch_again),
         STORE_TEST(a_version_that_moved_is_a_lost_race),
         STORE_TEST(a_race_is_run_five_times_at_most),
         STORE_TEST(other_errors_are_not_run_again),
@@ -289,6 +340,6 @@ int main(void)
         STORE_TEST(an_unknown_outcome_of_a_later_try_leaves_all_tombstones),
         STORE_TEST(commit_never_comes_before_the_tombstone),
     };
-    cart_store_setup();
+    store_unit_begin();
     return UNIT_RUN(tests);
 }

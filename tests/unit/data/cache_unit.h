@@ -1,7 +1,7 @@
 // What the tests of cache.c share: fake nodes, and a record of what they were asked. A
 // test that includes it has at its top
-//   // wrap: redis_call redis_eval redis_send redis_is_up redis_replicas redis_drop
-//   // wrap: redis_on_master
+//   // wrap: redis_call redis_eval redis_send redis_is_up hold_commit lease_now
+//   // wrap: epoch_known
 #pragma once
 
 #include "metrics_unit.h"
@@ -11,10 +11,21 @@
 
 #include "base/mem.h"
 #include "data/cache.h"
+#include "data/epoch.h"
+#include "data/hold.h"
+#include "data/lease.h"
 #include "data/redis.h"
 
+#define MS INT64_C(1000000)
+#define REPLID "8bf315b94ae172c5c448365fba84c4059ee000f3"
+
+// The epoch of most tests' heartbeats and values, and the newest that this process has
+// read: what it has heard of older ones plays no part.
+#define EPOCH 7
+#define KNOWN 1000000
+
 // Fake nodes: the master and two replicas, which answer what a test has set, and a record
-// of what they were asked.
+// of what they were asked. All hold the same cart, and each has a heartbeat.
 
 enum node { MASTER, REPLICA_1, REPLICA_2, NODES };
 
@@ -28,18 +39,27 @@ static struct config config = {
 
 static struct {
     bool up[NODES];
-    bool errs[NODES]; // up, but the call fails
-    struct redis_reply reply;
-    size_t replicas;
-    struct buf asked; // a line for each command
-    bool (*greet)(void *mem, bool sent, struct redis_arg *args, size_t *n_args);
+    bool errs[NODES];        // up, but the call fails
+    struct redis_reply cart; // what every node holds
+    struct redis_reply hb[NODES];
+    bool proven[NODES];       // it is the master that its heartbeat was sent to
+    struct redis_reply reply; // to anything else
+    struct epoch epoch;       // as this process knows it
+    struct lease_clock now;
+    int64_t takes_ms;  // an answer
+    struct buf asked;  // a line for each command
+    struct err hold;   // what hold_commit() gives
+    bool hold_set;     // and says
+    struct epoch held; // and was given
 } fake;
 
 static enum node number_of(const struct redis_node *node)
 {
-    return node == redis_master()     ? MASTER
-           : node == redis_replica(0) ? REPLICA_1
-                                      : REPLICA_2;
+    for (size_t i = 0; i < redis_nodes(); i++)
+        if (redis_node(i) == node)
+            return (enum node)i;
+    fail_msg("no such node");
+    return NODES;
 }
 
 static void record(const struct redis_node *node, const char *what,
@@ -48,7 +68,10 @@ static void record(const struct redis_node *node, const char *what,
     buf_printf(&fake.asked, "%s%s", redis_name(node), what);
     for (size_t i = 0; i < n_args; i++) {
         buf_add_char(&fake.asked, ' ');
-        buf_add(&fake.asked, args[i].data, args[i].len);
+        if (args[i].len == strlen(lease_key()) && strcmp(args[i].data, lease_key()) == 0)
+            buf_add_str(&fake.asked, "HB");
+        else
+            buf_add(&fake.asked, args[i].data, args[i].len);
     }
     buf_add_char(&fake.asked, '\n');
 }
@@ -56,9 +79,29 @@ static void record(const struct redis_node *node, const char *what,
 static struct err answer(const struct redis_node *node, struct redis_reply *reply)
 {
     enum node n = number_of(node);
+    fake.now.boot_ns += fake.takes_ms * MS;
+    fake.now.wall_ms += fake.takes_ms;
     if (!fake.up[n] || fake.errs[n])
         return err_make(ERR_REDIS, NULL, "a fake failure");
     *reply = fake.reply;
+    return err_ok();
+}
+
+// The cart and the heartbeat, and with a third answer the proof.
+static struct err answer_read(struct work *work, const struct redis_node *node,
+                              size_t n_items, struct redis_reply *reply)
+{
+    enum node n = number_of(node);
+    struct redis_reply unused;
+    struct err err = answer(node, &unused);
+    if (err_is(err))
+        return err;
+    struct redis_reply *items = mem_array(work->mem, struct redis_reply, 3);
+    items[0] = fake.cart;
+    items[1] = fake.hb[n];
+    items[2] = (struct redis_reply){.type = REDIS_INTEGER, .integer = fake.proven[n]};
+    *reply =
+        (struct redis_reply){.type = REDIS_ARRAY, .items = items, .n_items = n_items};
     return err_ok();
 }
 
@@ -66,16 +109,16 @@ struct err __wrap_redis_call(struct work *work, struct redis_node *node,
                              const struct redis_arg *args, size_t n_args,
                              struct redis_reply *reply);
 struct err __wrap_redis_eval(struct work *work, struct redis_node *node,
-                             const struct redis_script *script, struct redis_arg key,
+                             const struct redis_script *script, size_t n_keys,
                              const struct redis_arg *args, size_t n_args,
                              struct redis_reply *reply);
 void __wrap_redis_send(struct redis_node *node, const struct redis_arg *args,
                        size_t n_args);
 bool __wrap_redis_is_up(const struct redis_node *node);
-size_t __wrap_redis_replicas(void);
-void __wrap_redis_drop(struct redis_node *node, const char *why);
-void __wrap_redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
-                                         size_t *n_args));
+struct err __wrap_hold_commit(struct work *work, const struct epoch *epoch,
+                              const char *key, char tombstone[NONCE_MAX], bool *set);
+struct lease_clock __wrap_lease_now(void);
+const struct epoch *__wrap_epoch_known(void);
 
 struct err __wrap_redis_call(struct work *work, struct redis_node *node,
                              const struct redis_arg *args, size_t n_args,
@@ -83,26 +126,27 @@ struct err __wrap_redis_call(struct work *work, struct redis_node *node,
 {
     assert_non_null(work->mem);
     record(node, "", args, n_args);
-    return answer(node, reply);
+    if (strcmp(args[0].data, "MGET") != 0)
+        return answer(node, reply);
+    assert_int_equal(n_args, 3);
+    return answer_read(work, node, 2, reply);
 }
 
 struct err __wrap_redis_eval(struct work *work, struct redis_node *node,
-                             const struct redis_script *script, struct redis_arg key,
+                             const struct redis_script *script, size_t n_keys,
                              const struct redis_arg *args, size_t n_args,
                              struct redis_reply *reply)
 {
-    struct redis_arg all[8] = {key};
+    bool reads = strstr(script->text, "proven");
     assert_non_null(work->mem);
-    assert_true(n_args < LENGTH(all));
-    for (size_t i = 0; i < n_args; i++)
-        all[1 + i] = args[i];
-    bool claims = strstr(script->text, "'NX', 'PX', 5000");
+    assert_int_equal(n_keys, reads ? 2 : 1);
     record(node,
-           claims                          ? " claim"
-           : strstr(script->text, "'DEL'") ? " drop"
-                                           : " fill",
-           all, 1 + n_args);
-    return answer(node, reply);
+           reads                              ? " proof"
+           : strstr(script->text, "tonumber") ? " claim"
+           : strstr(script->text, "'DEL'")    ? " drop"
+                                              : " fill",
+           args, n_args);
+    return reads ? answer_read(work, node, 3, reply) : answer(node, reply);
 }
 
 void __wrap_redis_send(struct redis_node *node, const struct redis_arg *args,
@@ -116,43 +160,72 @@ bool __wrap_redis_is_up(const struct redis_node *node)
     return fake.up[number_of(node)];
 }
 
-size_t __wrap_redis_replicas(void)
+struct err __wrap_hold_commit(struct work *work, const struct epoch *epoch,
+                              const char *key, char tombstone[NONCE_MAX], bool *set)
 {
-    return fake.replicas;
+    assert_non_null(work->mem);
+    nonce_put(tombstone, 'X');
+    struct redis_arg args[] = {redis_arg_text(key), redis_arg_text(tombstone)};
+    record(redis_master(), " hold", args, 2);
+    fake.held = *epoch;
+    *set = fake.hold_set;
+    return fake.hold;
 }
 
-void __wrap_redis_drop(struct redis_node *node, const char *why)
+struct lease_clock __wrap_lease_now(void)
 {
-    assert_non_null(why);
-    record(node, " dropped", NULL, 0);
+    return fake.now;
 }
 
-void __wrap_redis_on_master(bool (*next)(void *mem, bool sent, struct redis_arg *args,
-                                         size_t *n_args))
+const struct epoch *__wrap_epoch_known(void)
 {
-    fake.greet = next;
+    return &fake.epoch;
 }
 
 static struct work work;
 
+static struct redis_reply text_reply(const char *text, size_t len)
+{
+    return (struct redis_reply){.type = REDIS_STRING, .text = text, .len = len};
+}
+
+// A heartbeat so many ms old.
+static inline struct redis_reply heartbeat(int64_t number, enum cache_mode mode,
+                                           int64_t age_ms)
+{
+    struct buf b;
+    struct heartbeat hb = {number,
+                           mode,
+                           {fake.now.boot_ns - age_ms * MS, fake.now.wall_ms - age_ms},
+                           REPLID};
+    buf_init(&b, work.mem, 128);
+    heartbeat_put(&b, &hb);
+    return text_reply(b.data, b.len);
+}
+
+// All nodes get the same one, and this process knows of that mode.
+static inline void beat(int64_t number, enum cache_mode mode)
+{
+    fake.epoch.number = KNOWN;
+    fake.epoch.mode = mode;
+    for (int i = 0; i < NODES; i++)
+        fake.hb[i] = heartbeat(number, mode, 20);
+}
+
 static int setup(void **state)
 {
     int failed = unit_setup(state);
+    work = (struct work){.mem = talloc_new(*state)};
     config.cache = true;
     config.cache_ttl_s = 1800;
-    for (int i = 0; i < NODES; i++) {
+    memset(&fake, 0, sizeof fake);
+    fake.now = (struct lease_clock){5000000 * MS, 1700000000000};
+    for (int i = 0; i < NODES; i++)
         fake.up[i] = true;
-        fake.errs[i] = false;
-    }
-    fake.replicas = 2;
-    work = (struct work){.mem = talloc_new(*state)};
+    fake.hold_set = true;
+    beat(EPOCH, CACHE_REPLICAS);
+    redis_set_master(redis_node(MASTER));
     buf_init(&fake.asked, work.mem, 256);
-    fake.reply = (struct redis_reply){.type = REDIS_NIL};
-    // What an earlier test's tombstones owe is paid.
-    struct redis_arg args[REDIS_ARGS_MAX];
-    size_t n_args;
-    for (bool sent = false; fake.greet(work.mem, sent, args, &n_args); sent = true) {
-    }
     return failed;
 }
 
@@ -165,21 +238,39 @@ static int teardown(void **state)
 // Once, before all tests.
 static inline void cache_unit_begin(void)
 {
-    fake.replicas = 2;
     redis_setup(&config);
     cache_setup(&config);
 }
 
 #define CACHE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+// What every node holds.
+static inline void hold_text(const char *text, size_t len)
+{
+    fake.cart = text_reply(text, len);
+}
+
+static inline void hold_value(void)
+{
+    hold_text("V 7 8 u\n{}", 10);
+}
+
 static inline void answer_text(const char *text, size_t len)
 {
-    fake.reply = (struct redis_reply){.type = REDIS_STRING, .text = text, .len = len};
+    fake.reply = text_reply(text, len);
 }
 
 static inline void answer_integer(int64_t n)
 {
     fake.reply = (struct redis_reply){.type = REDIS_INTEGER, .integer = n};
+}
+
+// A read of u's cart, of which only this counts.
+static inline bool read_cart(void)
+{
+    struct cache_value value;
+    struct cache_claim claim;
+    return cache_read(&work, "u", &value, &claim);
 }
 
 static inline void check_asked(const char *expected)

@@ -95,12 +95,12 @@ static inline void redis_unit_begin(void)
     redis_setup(&config);
     redis_add_script(&script_a);
     redis_add_script(&script_b);
-    master = redis_master();
-    replica = redis_replica(0);
-    dead = redis_replica(1);
+    master = redis_node(0);
+    replica = redis_node(1);
+    dead = redis_node(2);
 }
 
-// Starts to connect, and waits until the two nodes are up.
+// Starts to connect, and waits until the two nodes are up, on both connections.
 static inline void redis_unit_come_up(void *mem)
 {
     (void)mem;
@@ -110,6 +110,8 @@ static inline void redis_unit_come_up(void *mem)
                      1);
     wait_until_up(master, true);
     wait_until_up(replica, true);
+    wait_until_up(redis_second(master), true);
+    wait_until_up(redis_second(replica), true);
 }
 
 // Ends the fake nodes. After this the keepers sleep, and nothing is left on their stacks.
@@ -121,5 +123,7 @@ static inline void redis_unit_end(void *mem)
     resp_stop(&replica_node);
     wait_until_up(master, false);
     wait_until_up(replica, false);
+    wait_until_up(redis_second(master), false);
+    wait_until_up(redis_second(replica), false);
     loop_sleep_ms(3 * RETRY_MS);
 }

@@ -30,13 +30,16 @@ struct resp_shared {
     atomic_bool no_scripts; // EVALSHA: NOSCRIPT
     char password[32];      // "" for none
     char probe_error[64];   // what EXISTS answers, "" for a number
+    char state[256];        // what a sentinel answers, as it is sent
+    char address[256];
     // set by the node
     atomic_int connections, commands, reads, auths, scripts, probes, touches;
     char begun_with[128]; // the first commands of the last connection
 };
 
 struct resp_conn {
-    int fd; // -1: free
+    int fd;     // -1: free
+    int number; // of all connections so far, from 1
     bool authorised;
     char *in;
     size_t len;
@@ -161,7 +164,8 @@ static inline void resp_command(struct resp_shared *s, struct resp_conn *conn,
                                 char *const args[], const size_t lens[], size_t n)
 {
     size_t len = strlen(s->begun_with);
-    snprintf(s->begun_with + len, sizeof s->begun_with - len, "%s ", args[0]);
+    if (conn->number == s->connections)
+        snprintf(s->begun_with + len, sizeof s->begun_with - len, "%s ", args[0]);
     s->commands++;
     if (s->silent)
         return;
@@ -175,6 +179,8 @@ static inline void resp_command(struct resp_shared *s, struct resp_conn *conn,
             resp_error(conn, s->probe_error);
         else
             resp_text(conn, ":0\r\n");
+    } else if (strcmp(args[0], "SENTINEL") == 0) {
+        resp_text(conn, strcmp(args[1], "MASTER") == 0 ? s->state : s->address);
     } else if (strcmp(args[0], "SCRIPT") == 0) {
         resp_script_load(s, conn, args[2]);
     } else if (strcmp(args[0], "GET") == 0) {
@@ -237,9 +243,8 @@ static inline void resp_accept(struct resp_shared *s, struct resp_conn *conns, i
     for (size_t i = 0; i < RESP_CONNS_MAX; i++)
         if (conns[i].fd < 0) {
             char *in = conns[i].in ? conns[i].in : malloc(RESP_IN_MAX);
-            conns[i] = (struct resp_conn){.fd = fd, .in = in};
             s->begun_with[0] = '\0';
-            s->connections++;
+            conns[i] = (struct resp_conn){.fd = fd, .in = in, .number = ++s->connections};
             return;
         }
     close(fd);

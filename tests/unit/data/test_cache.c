@@ -1,12 +1,11 @@
-// wrap: redis_call redis_eval redis_send redis_is_up redis_replicas redis_drop
-// wrap: redis_on_master
+// wrap: redis_call redis_eval redis_send redis_is_up hold_commit lease_now
+// wrap: epoch_known
 #include "cache_unit.h"
 
 // Which replica is asked next; this asks the other one.
 static enum node next_replica(void)
 {
-    struct cache_value value;
-    cache_read(&work, "u", &value);
+    read_cart();
     bool first = strncmp(fake.asked.data, "replica-1", 9) == 0;
     buf_truncate(&fake.asked, 0);
     return first ? REPLICA_2 : REPLICA_1;
@@ -23,18 +22,19 @@ static void a_value_is_a_hit(void **state)
         const char *json;
         size_t json_len;
     } rows[] = {
-        {"V 7 user123\n{\"a\":1}", "user123", 19, 7, "{\"a\":1}", 7},
-        {"V 0 u\n{}", "u", 8, 0, "{}", 2},
-        {"V 9223372036854775807 u\n{}", "u", 26, INT64_MAX, "{}", 2},
-        {"V 1 u\n{\n\n}\n", "u", 11, 1, "{\n\n}\n", 5},
-        {"V 1 u\n{\"\0\"}", "u", 11, 1, "{\"\0\"}", 5},
-        {"V 1 u\nV 2 u\n{}", "u", 14, 1, "V 2 u\n{}", 8},
+        {"V 7 7 user123\n{\"a\":1}", "user123", 21, 7, "{\"a\":1}", 7},
+        {"V 7 0 u\n{}", "u", 10, 0, "{}", 2},
+        {"V 7 9223372036854775807 u\n{}", "u", 28, INT64_MAX, "{}", 2},
+        {"V 7 1 u\n{\n\n}\n", "u", 13, 1, "{\n\n}\n", 5},
+        {"V 7 1 u\n{\"\0\"}", "u", 13, 1, "{\"\0\"}", 5},
+        {"V 7 1 u\nV 7 2 u\n{}", "u", 18, 1, "V 7 2 u\n{}", 10},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct cache_value value;
-        answer_text(rows[i].text, rows[i].len);
-        assert_true(cache_read(&work, rows[i].user_id, &value));
+        struct cache_claim claim;
+        hold_text(rows[i].text, rows[i].len);
+        assert_true(cache_read(&work, rows[i].user_id, &value, &claim));
         assert_int_equal(work.cache, WORK_CACHE_HIT);
         assert_int_equal(value.version, rows[i].version);
         assert_int_equal(value.len, rows[i].json_len);
@@ -52,30 +52,45 @@ static void anything_else_is_a_miss(void **state)
         "V ",
         "V 7",
         "V 7 ",
-        "V 7 u",
-        "V 7\nu",
+        "V 7 8",
+        "V 7 8 ",
+        "V 7 8 u",
+        "V 7 8\nu",
+        "V 7 8\n{}",
+        "V 7\n8 u\n{}",
+        "V 7 u\n{}",
         "V 7\n{}",
-        "V\n7 u\n{}",
-        "V 7 v\n{}",
-        "V 7 uu\n{}",
-        "V 7 U\n{}",
-        "V 7 \n{}",
-        "V 7  u\n{}",
-        "V 7 u \n{}",
-        "V  7 u\n{}",
-        "V x u\n{}",
-        "V -1 u\n{}",
-        "V +1 u\n{}",
-        "V 07 u\n{}",
-        "V 7.0 u\n{}",
-        "V 9223372036854775808 u\n{}",
-        "V u\n{}",
-        "v 7 u\n{}",
-        "VV 7 u\n{}",
-        " V 7 u\n{}",
-        "X 7 u\n{}",
-        "T 7 u\n{}",
-        "7 u\n{}",
+        "V\n7 8 u\n{}",
+        "V 7 8 u\n",
+        "V 7 8 v\n{}",
+        "V 7 8 uu\n{}",
+        "V 7 8 U\n{}",
+        "V 7 8 \n{}",
+        "V 7 8  u\n{}",
+        "V 7 8 u \n{}",
+        "V 7  8 u\n{}",
+        "V  7 8 u\n{}",
+        "V 7 x u\n{}",
+        "V 7 -1 u\n{}",
+        "V 7 +1 u\n{}",
+        "V 7 08 u\n{}",
+        "V 7 8.0 u\n{}",
+        "V 7 9223372036854775808 u\n{}",
+        "V 9223372036854775808 8 u\n{}",
+        "V x 8 u\n{}",
+        "V -7 8 u\n{}",
+        "V +7 8 u\n{}",
+        "V 07 8 u\n{}",
+        "V 7.0 8 u\n{}",
+        "V 0 8 u\n{}",
+        "V 8 u\n{}",
+        "v 7 8 u\n{}",
+        "VV 7 8 u\n{}",
+        " V 7 8 u\n{}",
+        "X 7 8 u\n{}",
+        "T 7 8 u\n{}",
+        "H 7 8 u\n{}",
+        "7 8 u\n{}",
         "{\"user_id\":\"u\"}",
         "\xFF\xFE\n \n",
     };
@@ -87,11 +102,13 @@ static void anything_else_is_a_miss(void **state)
         assert_non_null(copy);
         memcpy(copy, texts[i], len);
         struct cache_value value = {.version = 4711};
-        answer_text(copy, len);
-        if (cache_read(&work, "u", &value))
+        struct cache_claim claim;
+        hold_text(copy, len);
+        if (cache_read(&work, "u", &value, &claim))
             fail_msg("a hit: %s", texts[i]);
         assert_int_equal(work.cache, WORK_CACHE_MISS);
         assert_int_equal(value.version, 4711);
+        assert_int_equal(claim.epoch, EPOCH);
         free(copy);
     }
     static const struct redis_reply others[] = {
@@ -100,9 +117,8 @@ static void anything_else_is_a_miss(void **state)
         {.type = REDIS_ARRAY},
     };
     for (size_t i = 0; i < LENGTH(others); i++) {
-        struct cache_value value;
-        fake.reply = others[i];
-        assert_false(cache_read(&work, "u", &value));
+        fake.cart = others[i];
+        assert_false(read_cart());
         assert_int_equal(work.cache, WORK_CACHE_MISS);
     }
 }
@@ -112,16 +128,15 @@ static void anything_else_is_a_miss(void **state)
 static void replicas_take_turns(void **state)
 {
     (void)state;
-    struct cache_value value;
-    answer_text("V 7 u\n{}", 8);
+    hold_value();
     enum node next = next_replica();
     for (int i = 0; i < 10; i++) {
         const char *name = next == REPLICA_1 ? "replica-1" : "replica-2";
         work.redis_node = NULL;
-        assert_true(cache_read(&work, "u", &value));
+        assert_true(read_cart());
         assert_string_equal(work.redis_node, name);
         assert_int_equal(strncmp(fake.asked.data, name, 9), 0);
-        assert_non_null(strstr(fake.asked.data, " GET cart:u\n"));
+        assert_non_null(strstr(fake.asked.data, " MGET cart:u HB\n"));
         buf_truncate(&fake.asked, 0);
         next = next == REPLICA_1 ? REPLICA_2 : REPLICA_1;
     }
@@ -133,7 +148,6 @@ static void others_stand_in_for_a_node_that_fails(void **state)
 {
     enum { UP, DOWN, ERRS };
     (void)state;
-    struct cache_value value;
     for (int way = 0; way < 27 * 2; way++) {
         int how[NODES] = {way % 3, way / 3 % 3, way / 9 % 3};
         enum node first = next_replica();
@@ -150,12 +164,12 @@ static void others_stand_in_for_a_node_that_fails(void **state)
             static const char *const names[] = {"master", "replica-1", "replica-2"};
             if (how[order[i]] == DOWN)
                 continue;
-            buf_printf(&expected, "%s GET cart:u\n", names[order[i]]);
+            buf_printf(&expected, "%s MGET cart:u HB\n", names[order[i]]);
             if (how[order[i]] == UP)
                 server = names[order[i]];
         }
         work = (struct work){.mem = work.mem};
-        assert_false(cache_read(&work, "u", &value)); // nil
+        assert_false(read_cart()); // nil
         check_asked(expected.data);
         assert_int_equal(work.cache, server ? WORK_CACHE_MISS : WORK_CACHE_BYPASS);
         if (server)
@@ -174,24 +188,25 @@ static void others_stand_in_for_a_node_that_fails(void **state)
 static void without_replicas_the_master_serves(void **state)
 {
     (void)state;
-    struct cache_value value;
-    fake.replicas = 0;
-    answer_text("V 7 u\n{}", 8);
+    config.n_redis_replicas = 0;
+    redis_setup(&config);
+    hold_value();
     for (int i = 0; i < 200; i++) {
-        assert_true(cache_read(&work, "u", &value));
+        assert_true(read_cart());
         assert_string_equal(work.redis_node, "master");
-        check_asked("master GET cart:u\n"); // and no TOUCH: its LRU saw the read
+        check_asked("master MGET cart:u HB\n"); // and no TOUCH: its LRU saw the read
     }
+    config.n_redis_replicas = 2;
+    redis_setup(&config);
 }
 
 static void one_hit_in_64_is_told_to_the_master(void **state)
 {
     (void)state;
-    struct cache_value value;
-    answer_text("V 7 u\n{}", 8);
+    hold_value();
     int since = -1, touches = 0;
     for (int i = 0; i < 64 * 5; i++, since += since >= 0) {
-        assert_true(cache_read(&work, "u", &value));
+        assert_true(read_cart());
         if (strstr(fake.asked.data, "master send TOUCH cart:u\n")) {
             assert_true(since == -1 || since == 64);
             since = 0;
@@ -201,9 +216,9 @@ static void one_hit_in_64_is_told_to_the_master(void **state)
     }
     assert_int_equal(touches, 5);
     // Misses count for nothing.
-    fake.reply.type = REDIS_NIL;
+    fake.cart.type = REDIS_NIL;
     for (int i = 0; i < 64 * 5; i++)
-        assert_false(cache_read(&work, "u", &value));
+        assert_false(read_cart());
     assert_null(strstr(fake.asked.data, "TOUCH"));
 }
 
@@ -219,24 +234,23 @@ static void reads_are_counted_by_node_and_result(void **state)
         "carrito_cache_reads_total{node=\"master\",result=\"hit\"}";
     static const char *const bypass = "carrito_cache_bypass_total";
     (void)state;
-    struct cache_value value;
     long long n[] = {metrics_unit_value(hit), metrics_unit_value(miss),
                      metrics_unit_value(error), metrics_unit_value(master),
                      metrics_unit_value(bypass)};
     fake.up[REPLICA_2] = false;
-    answer_text("V 7 u\n{}", 8);
-    cache_read(&work, "u", &value);
+    hold_value();
+    read_cart();
     assert_int_equal(metrics_unit_value(hit), n[0] + 1);
-    answer_text("T 1", 3);
-    cache_read(&work, "u", &value);
+    hold_text("T 1", 3);
+    read_cart();
     assert_int_equal(metrics_unit_value(miss), n[1] + 1);
     fake.errs[REPLICA_1] = true;
-    answer_text("V 7 u\n{}", 8);
-    cache_read(&work, "u", &value);
+    hold_value();
+    read_cart();
     assert_int_equal(metrics_unit_value(error), n[2] + 1);
     assert_int_equal(metrics_unit_value(master), n[3] + 1);
     fake.up[REPLICA_1] = fake.up[MASTER] = false;
-    cache_read(&work, "u", &value);
+    read_cart();
     assert_int_equal(metrics_unit_value(bypass), n[4] + 1);
     assert_int_equal(metrics_unit_value(hit), n[0] + 1);
     assert_int_equal(metrics_unit_value(miss), n[1] + 1);
@@ -281,7 +295,8 @@ static void a_plain_value_is_set_on_the_master(void **state)
     cache_set_plain(&work, "stats:top", "[1]", 3, 1); // no error to anybody
 }
 
-static void off_means_that_redis_is_never_asked(void **state)
+// The tombstone of a write is not left out: other processes may use the cache.
+static void off_means_that_no_read_asks_redis(void **state)
 {
     (void)state;
     struct cache_value value = {.version = 8, .json = "{}", .len = 2};
@@ -291,8 +306,8 @@ static void off_means_that_redis_is_never_asked(void **state)
     assert_true(cache_on());
     config.cache = false;
     assert_false(cache_on());
-    answer_text("V 7 u\n{}", 8);
-    assert_false(cache_read(&work, "u", &value));
+    hold_value();
+    assert_false(cache_read(&work, "u", &value, &claim));
     assert_int_equal(work.cache, WORK_CACHE_BYPASS);
     work.cache = WORK_CACHE_NONE;
     assert_false(cache_get_plain(&work, "k", &text, &len));
@@ -304,13 +319,34 @@ static void off_means_that_redis_is_never_asked(void **state)
     assert_false(claim.held);
     cache_fill(&work, "u", &claim, &value);
     cache_drop(&work, "u", &claim);
-    claim.held = true;
-    cache_claim_tombstone(&work, "u", &claim);
-    assert_false(claim.held);
-    cache_fill(&work, "u", &claim, &value);
-    cache_drop(&work, "u", &claim);
     check_asked("");
     assert_null(work.redis_node);
+    assert_int_equal(cache_hold(&work, &fake.epoch, "u", &claim).code, ERR_NONE);
+    assert_int_equal(strncmp(fake.asked.data, "master hold cart:u X ", 21), 0);
+}
+
+// A node that has been made the master is asked last, and told of the hits of others.
+static void the_role_moves_and_the_names_stay(void **state)
+{
+    (void)state;
+    hold_value();
+    redis_set_master(redis_node(REPLICA_2));
+    bool told = false;
+    for (int i = 0; i < 128; i++) {
+        assert_true(read_cart());
+        assert_string_not_equal(work.redis_node, "replica-2");
+        told = told || strstr(fake.asked.data, "replica-2 send TOUCH cart:u\n");
+        assert_null(strstr(fake.asked.data, "master send"));
+    }
+    assert_true(told);
+    buf_truncate(&fake.asked, 0);
+    fake.up[MASTER] = fake.up[REPLICA_1] = false;
+    assert_true(read_cart());
+    check_asked("replica-2 MGET cart:u HB\n");
+    answer_integer(1);
+    struct cache_claim claim = {.epoch = EPOCH};
+    cache_claim_token(&work, "u", &claim);
+    assert_int_equal(strncmp(fake.asked.data, "replica-2 claim cart:u T ", 25), 0);
 }
 
 int main(void)
@@ -325,7 +361,8 @@ int main(void)
         CACHE_TEST(reads_are_counted_by_node_and_result),
         CACHE_TEST(a_plain_value_is_any_text),
         CACHE_TEST(a_plain_value_is_set_on_the_master),
-        CACHE_TEST(off_means_that_redis_is_never_asked),
+        CACHE_TEST(off_means_that_no_read_asks_redis),
+        CACHE_TEST(the_role_moves_and_the_names_stay),
     };
     cache_unit_begin();
     return UNIT_RUN(tests);

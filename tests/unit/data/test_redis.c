@@ -15,28 +15,46 @@ static void come_up(void *mem)
 
 static void nodes_come_up_one_by_one(void **state)
 {
-    assert_int_equal(redis_replicas(), 2);
+    char addr[32];
+    assert_int_equal(redis_nodes(), 3);
     assert_string_equal(redis_name(master), "master");
     assert_string_equal(redis_name(replica), "replica-1");
     assert_string_equal(redis_name(dead), "replica-2");
+    snprintf(addr, sizeof addr, "127.0.0.1:%s", replica_node.port);
+    assert_string_equal(redis_addr(replica), addr);
     co_unit_run(come_up, *state);
 }
 
-// What each connection begins with: who we are, on the master the scripts, then a probe.
+// The role may move, the names stay.
+static void a_node_is_found_by_its_address(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < redis_nodes(); i++)
+        assert_ptr_equal(redis_find(redis_addr(redis_node(i))), redis_node(i));
+    static const char *const others[] = {"",           ":",      "127.0.0.1",
+                                         "127.0.0.1:", "master", "localhost:1"};
+    for (size_t i = 0; i < LENGTH(others); i++)
+        assert_null(redis_find(others[i]));
+    assert_ptr_equal(redis_master(), master);
+    redis_set_master(replica);
+    assert_ptr_equal(redis_master(), replica);
+    assert_string_equal(redis_name(replica), "replica-1");
+    redis_set_master(master);
+}
+
+// What each connection begins with: who we are, the scripts, as any node may become the
+// master, then a probe.
 static void connections_are_greeted(void **state)
 {
     (void)state;
-    const struct resp_shared *m = master_node.shared, *r = replica_node.shared;
-    assert_int_equal(m->connections, 1);
-    assert_int_equal(r->connections, 1);
-    assert_string_equal(m->begun_with, "AUTH SCRIPT SCRIPT EXISTS ");
-    assert_string_equal(r->begun_with, "AUTH EXISTS ");
-    assert_int_equal(m->auths, 1);
-    assert_int_equal(r->auths, 1);
-    assert_int_equal(m->scripts, 2);
-    assert_int_equal(r->scripts, 0);
-    assert_int_equal(m->probes, 1);
-    assert_int_equal(r->probes, 1);
+    const struct resp_shared *all[] = {master_node.shared, replica_node.shared};
+    for (size_t i = 0; i < LENGTH(all); i++) {
+        assert_int_equal(all[i]->connections, 2);
+        assert_string_equal(all[i]->begun_with, "AUTH SCRIPT SCRIPT EXISTS ");
+        assert_int_equal(all[i]->auths, 2);
+        assert_int_equal(all[i]->scripts, 4);
+        assert_int_equal(all[i]->probes, 2);
+    }
     assert_int_equal(strlen(script_a.sha), 40);
     assert_int_equal(strlen(script_b.sha), 40);
     assert_string_not_equal(script_a.sha, script_b.sha);
@@ -134,13 +152,14 @@ static void the_commands_of_a_turn_leave_in_one_write(void **state)
 
 // Scripts, and commands that nobody waits for
 
-static void check_eval(void *mem, const struct redis_script *script, const char *expected)
+static void check_eval(void *mem, const struct redis_script *script, size_t n_keys,
+                       const char *expected)
 {
     struct work work = {.mem = mem, .deadline = CO_FOREVER};
-    struct redis_arg args[] = {redis_arg_text("one"), redis_arg_text("2")};
+    struct redis_arg args[] = {redis_arg_text("key"), redis_arg_text("one"),
+                               redis_arg_text("2")};
     struct redis_reply reply;
-    struct err err =
-        redis_eval(&work, master, script, redis_arg_text("key"), args, 2, &reply);
+    struct err err = redis_eval(&work, master, script, n_keys, args, 3, &reply);
     assert_int_equal(err.code, ERR_NONE);
     assert_string_equal(reply.text, expected);
     assert_true(work.redis_ns > 0);
@@ -151,12 +170,14 @@ static void evaluate(void *mem)
     static const struct redis_script never_loaded = {.text = "return 'c'"};
     char expected[128];
     snprintf(expected, sizeof expected, "<EVALSHA><%s><1><key><one><2>", script_a.sha);
-    check_eval(mem, &script_a, expected);
-    snprintf(expected, sizeof expected, "<EVALSHA><%s><1><key><one><2>", script_b.sha);
-    check_eval(mem, &script_b, expected);
+    check_eval(mem, &script_a, 1, expected);
+    snprintf(expected, sizeof expected, "<EVALSHA><%s><2><key><one><2>", script_b.sha);
+    check_eval(mem, &script_b, 2, expected);
+    snprintf(expected, sizeof expected, "<EVALSHA><%s><0><key><one><2>", script_b.sha);
+    check_eval(mem, &script_b, 0, expected);
     master_node.shared->no_scripts = true;
-    check_eval(mem, &script_a, "<EVAL><return 'a'><1><key><one><2>");
-    check_eval(mem, &never_loaded, "<EVAL><return 'c'><1><key><one><2>");
+    check_eval(mem, &script_a, 1, "<EVAL><return 'a'><1><key><one><2>");
+    check_eval(mem, &never_loaded, 3, "<EVAL><return 'c'><3><key><one><2>");
     assert_true(redis_is_up(master));
     master_node.shared->no_scripts = false;
     talloc_free_children(mem);
@@ -188,70 +209,6 @@ static void nobody_waits_for_what_is_only_sent(void **state)
     co_unit_run(send_only, *state);
 }
 
-// What the master is to be sent before it is used: a number of commands, of which one may
-// be refused the first time.
-static struct {
-    int wanted, refused_at, sent, asked_anew;
-} debts;
-
-static bool next_debt(void *mem, bool sent, struct redis_arg *args, size_t *n_args)
-{
-    assert_non_null(mem);
-    assert_false(redis_is_up(master));
-    debts.sent += sent;
-    debts.asked_anew += !sent;
-    if (debts.sent == debts.wanted)
-        return false;
-    bool refused = debts.sent + 1 == debts.refused_at;
-    if (refused)
-        debts.refused_at = 0;
-    args[0] = redis_arg_text(refused ? "GET" : "UNLINK");
-    args[1] = redis_arg_text(refused ? "error:ERR not now" : "k");
-    *n_args = 2;
-    return true;
-}
-
-static void begin_anew(void *mem)
-{
-    static const char begin[] = "AUTH SCRIPT SCRIPT EXISTS UNLINK UNLINK UNLINK GET ";
-    struct resp_shared *shared = master_node.shared;
-    redis_on_master(next_debt);
-    debts.wanted = 3;
-    redis_drop(dead, "it is down anyway");
-    redis_drop(master, "a test");
-    assert_false(redis_is_up(master));
-    redis_drop(master, "a test"); // nothing more
-    wait_until_up(master, true);
-    check_echo(mem, master, "used");
-    assert_string_equal(shared->begun_with, begin);
-    assert_int_equal(debts.asked_anew, 1);
-
-    // One that is refused fails the connection; what was answered is not sent again.
-    debts.sent = debts.asked_anew = 0;
-    debts.refused_at = 2;
-    int connections = shared->connections;
-    redis_drop(master, "a test");
-    wait_until_up(master, true);
-    check_echo(mem, master, "used");
-    assert_int_equal(shared->connections, connections + 2);
-    assert_int_equal(debts.asked_anew, 2);
-    assert_string_equal(shared->begun_with,
-                        "AUTH SCRIPT SCRIPT EXISTS UNLINK UNLINK GET ");
-
-    // Replicas are not asked for it.
-    redis_drop(replica, "a test");
-    wait_until_up(replica, true);
-    check_echo(mem, replica, "used");
-    assert_string_equal(replica_node.shared->begun_with, "AUTH EXISTS GET ");
-    redis_on_master(NULL);
-    talloc_free_children(mem);
-}
-
-static void what_is_owed_is_sent_before_the_master_is_used(void **state)
-{
-    co_unit_run(begin_anew, *state);
-}
-
 static void nodes_that_die_go_down(void **state)
 {
     co_unit_run(redis_unit_end, *state);
@@ -261,13 +218,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(nodes_come_up_one_by_one),
+        UNIT_TEST(a_node_is_found_by_its_address),
         UNIT_TEST(connections_are_greeted),
         UNIT_TEST(answers_of_all_types_are_read),
         UNIT_TEST(arguments_are_bytes_and_may_be_large),
         UNIT_TEST(the_commands_of_a_turn_leave_in_one_write),
         UNIT_TEST(scripts_go_by_name_or_else_by_text),
         UNIT_TEST(nobody_waits_for_what_is_only_sent),
-        UNIT_TEST(what_is_owed_is_sent_before_the_master_is_used),
         UNIT_TEST(nodes_that_die_go_down),
     };
     redis_unit_begin();
