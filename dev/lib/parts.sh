@@ -2,15 +2,26 @@
 # Sourced by dev/lib/control, in RUN_DIR.
 # shellcheck shell=bash disable=SC2034,SC2153 # set or used where this is sourced
 
+REDIS_PARTS=(redis-master redis-replica-1 redis-replica-2)
+SENTINEL_PARTS=(sentinel-1 sentinel-2 sentinel-3)
 # In the order in which they are started.
-PARTS=(postgres redis-master redis-replica-1 redis-replica-2 app nginx)
+PARTS=(postgres "${REDIS_PARTS[@]}" "${SENTINEL_PARTS[@]}" keeper app nginx)
 
-# The names of its processes.
+# True when the settings ask for this part.
+is_wanted() {
+    case $1 in sentinel-*) [ "${HA:-0}" = 1 ] ;; esac
+}
+
+# The names of its processes; `start` is redis-conf/start, before it becomes the server.
 declare -A PART_PROGRAMS=(
     [postgres]=postgres
-    [redis-master]=redis-server
-    [redis-replica-1]=redis-server
-    [redis-replica-2]=redis-server
+    [redis-master]="redis-server start"
+    [redis-replica-1]="redis-server start"
+    [redis-replica-2]="redis-server start"
+    [sentinel-1]="redis-server start"
+    [sentinel-2]="redis-server start"
+    [sentinel-3]="redis-server start"
+    [keeper]="multiwatch carrito-keeper"
     [app]="multiwatch carrito-fcgi"
     [nginx]=nginx
 )
@@ -20,6 +31,10 @@ declare -A PART_SIGNALS=(
     [redis-master]=TERM
     [redis-replica-1]=TERM
     [redis-replica-2]=TERM
+    [sentinel-1]=TERM
+    [sentinel-2]=TERM
+    [sentinel-3]=TERM
+    [keeper]=TERM
     [app]=TERM
     [nginx]="QUIT TERM"
 )
@@ -45,17 +60,20 @@ redis_port() {
         redis-master) echo "$REDIS_PORT" ;;
         redis-replica-1) echo $((REDIS_PORT + 1)) ;;
         redis-replica-2) echo $((REDIS_PORT + 2)) ;;
+        sentinel-*) echo $((REDIS_PORT + 2 + ${1#sentinel-})) ;;
     esac
 }
 
-# Sets how the part is started: PART_COMMAND, PART_ENV, PART_INPUT (its standard input)
-# and PART_FILES, what else it depends on.
+# Sets how the part is started: PART_COMMAND, PART_ENV, PART_FILES, what else it depends
+# on, and PART_HINTS, variables that it only looks at while it starts: another value is no
+# reason to start it again.
 describe_part() {
     PART_ENV=(HOME="$RUN_DIR" LANG=C.UTF-8 PATH="$PATH")
-    PART_INPUT=''
+    PART_HINTS=()
     case $1 in
         postgres) describe_postgres ;;
-        redis-*) describe_redis "$1" ;;
+        redis-* | sentinel-*) describe_redis "$1" ;;
+        keeper) describe_keeper ;;
         app) describe_app ;;
         nginx) describe_nginx ;;
     esac
@@ -67,34 +85,39 @@ describe_postgres() {
     PART_COMMAND=(
         "$PG_BIN/postgres" -D "$RUN_DIR/pg" -c config_file="$RUN_DIR/dev/postgres.conf"
         -c unix_socket_directories="$SOCKET_DIR/pg-socket" -c port="$PG_PORT"
-        # Three more for each process's chores.
-        -c max_connections=$((PROCESSES * (PG_READ_POOL + PG_WRITE_POOL + 3) + 20))
+        # Three more for each process's chores; the keeper is one more process.
+        -c max_connections=$(((PROCESSES + 1) * (PG_READ_POOL + PG_WRITE_POOL + 3) + 20))
     )
 }
 
+# Nodes and sentinels. Who is the master is found out when a node starts, and may change
+# at any time, so it is no part of what is described here.
 describe_redis() {
-    local conf=redis-conf/replica.conf quoted
-    [ "$1" != redis-master ] || conf=redis-conf/master.conf
-    PART_FILES=("$conf")
-    # It has not seen what was written with the cache off: switched on, it starts empty.
-    PART_ENV+=(CACHE="$CACHE")
-    PART_COMMAND=(
-        redis-server "$RUN_DIR/$conf" --bind 127.0.0.1 --port "$(redis_port "$1")"
-        --dir "$(part_dir "$1")" --daemonize no
+    local kind=replica
+    case $1 in
+        redis-master) kind=master ;;
+        sentinel-*) kind=sentinel ;;
+    esac
+    # With all nodes anew the sentinels start anew too: they must not remember a master
+    # that has become a replica.
+    PART_FILES=(redis-conf/start "$(command -v redis-server)" "redis-conf/$kind.conf")
+    [ "$kind" != sentinel ] ||
+        PART_FILES+=(redis-conf/master.conf redis-conf/replica.conf)
+    PART_ENV+=(
+        REDIS_MASTER="$(own_addresses 0)"
+        REDIS_REPLICAS="$(own_addresses 1 2)"
+        REDIS_PASSWORD="$REDIS_PASSWORD"
     )
-    [ "$1" = redis-master ] || PART_COMMAND+=(--replicaof 127.0.0.1 "$REDIS_PORT")
-    if [ -n "$REDIS_PASSWORD" ]; then
-        # By standard input, so that it stands in no list of processes.
-        quoted=${REDIS_PASSWORD//\\/\\\\}
-        quoted=${quoted//\"/\\\"}
-        PART_INPUT="requirepass \"$quoted\""$'\n'"masterauth \"$quoted\""
-        PART_COMMAND+=(-)
-    fi
+    [ "$HA" = 0 ] || PART_HINTS=(REDIS_SENTINELS="$(own_addresses 3 4 5)")
+    PART_COMMAND=(
+        "$RUN_DIR/redis-conf/start" "$kind" 127.0.0.1:"$(redis_port "$1")"
+        --bind 127.0.0.1 --daemonize no
+    )
 }
 
-describe_app() {
+# The environment of our own programs.
+add_program_env() {
     local name
-    PART_FILES=(bin/carrito-fcgi "$(command -v multiwatch)")
     PART_ENV+=(DATABASE_URL="$DATABASE_URL" METRICS_FILE="$METRICS_FILE")
     for name in $(compgen -v); do
         case " ${APP_SETTINGS[*]} " in
@@ -103,8 +126,21 @@ describe_app() {
         esac
         PART_ENV+=("$name=${!name}")
     done
-    # -t 0: without it multiwatch gives up after a few deaths. The program's path is
-    # relative because multiwatch takes ASCII only.
+}
+
+# multiwatch: without -t 0 it gives up after a few deaths. The program's path is relative
+# because multiwatch takes ASCII only.
+describe_keeper() {
+    PART_FILES=(bin/carrito-keeper)
+    add_program_env
+    PART_COMMAND=(
+        "$(command -v multiwatch)" -f 1 -t 0 -s TERM -- ../bin/carrito-keeper
+    )
+}
+
+describe_app() {
+    PART_FILES=(bin/carrito-fcgi "$(command -v multiwatch)")
+    add_program_env
     PART_COMMAND=(
         spawn-fcgi -n -s "$FCGI_SOCKET" -M 0660 --
         "$(command -v multiwatch)" -f "$PROCESSES" -t 0 -s TERM --
@@ -120,7 +156,7 @@ describe_nginx() {
 # What the part's last start depended on: another stamp means that it has to be restarted.
 part_stamp() {
     {
-        printf '%q\n' "${PART_ENV[@]}" "${PART_COMMAND[@]}" "$PART_INPUT"
+        printf '%q\n' "${PART_ENV[@]}" "${PART_COMMAND[@]}"
         cat -- "${PART_FILES[@]}"
     } | sha256sum
 }
@@ -143,10 +179,10 @@ base_url() {
     echo "http://$host:$PORT"
 }
 
-# The pids of the program's processes.
-app_processes() {
+# The pids of what multiwatch keeps alive: the processes of the program, or the keeper.
+workers() {
     local parent
-    ! parent=$(main_pid app) || pgrep -P "$parent" || true
+    ! parent=$(main_pid "$1") || pgrep -P "$parent" || true
 }
 
 # True when it takes requests.
@@ -154,15 +190,54 @@ part_answers() {
     case $1 in
         postgres) "$PG_BIN/pg_isready" -q -h "$SOCKET_DIR/pg-socket" -p "$PG_PORT" ;;
         # A replica whose master is gone runs and says so.
-        redis-*) case $(redis_cli "$1" PING) in PONG | MASTERDOWN*) ;; *) false ;; esac ;;
-        app) [ -S "$FCGI_SOCKET" ] && [ -n "$(app_processes)" ] ;;
+        redis-* | sentinel-*)
+            case $(redis_cli "$1" PING) in PONG | MASTERDOWN*) ;; *) false ;; esac
+            ;;
+        keeper) [ -n "$(workers keeper)" ] ;;
+        app) [ -S "$FCGI_SOCKET" ] && [ -n "$(workers app)" ] ;;
         nginx) curl -s --noproxy '*' -m 5 -o /dev/null "$(base_url)/" ;;
     esac
 }
 
-# A replica that is in step with a master that knows it.
-replica_in_sync() {
-    redis_cli "$1" INFO replication | grep -q '^master_link_status:up' &&
-        redis_cli redis-master INFO replication |
-        grep -q "port=$(redis_port "$1"),state=online"
+# Each node that says it is the master, the one with the most replicas first.
+redis_masters() {
+    local part
+    for part in "${REDIS_PARTS[@]}"; do
+        redis_cli "$part" INFO replication | tr -d '\r' | awk -F: -v part="$part" '
+            $1 == "role" && $2 == "master" { master = 1 }
+            $1 == "connected_slaves" { replicas = $2 }
+            END { if (master) print replicas, part }' || true
+    done | sort -srn -k 1,1 | cut -d ' ' -f 2
+}
+
+# redis_follows PART MASTER
+redis_follows() {
+    redis_cli "$1" INFO replication | tr -d '\r' |
+        grep -qx "master_port:$(redis_port "$2")"
+}
+
+# One node is the master, and all others are in step with it.
+redis_in_step() {
+    local master part
+    master=$(redis_masters)
+    [[ $master =~ ^redis-[a-z0-9-]+$ ]] || return 1
+    for part in "${REDIS_PARTS[@]}"; do
+        [ "$part" != "$master" ] || continue
+        redis_cli "$part" INFO replication | grep -q '^master_link_status:up' &&
+            redis_cli "$master" INFO replication |
+            grep -q "port=$(redis_port "$part"),state=online" || return 1
+    done
+}
+
+# Every sentinel knows both others and both replicas.
+sentinels_in_step() {
+    local part
+    for part in "${SENTINEL_PARTS[@]}"; do
+        redis_cli "$part" SENTINEL MASTER carrito | tr -d '\r' | paste - - | awk '
+            { value[$1] = $2 }
+            END {
+                exit !(value["num-other-sentinels"] == 2 && value["num-slaves"] == 2 &&
+                       value["flags"] == "master")
+            }' || return 1
+    done
 }

@@ -70,13 +70,14 @@ wait_until() {
 }
 
 # Starts PART_COMMAND as the part's main process: in a session of its own, so that it
-# outlives the terminal, and with the environment PART_ENV and nothing else.
+# outlives the terminal, and with the environment PART_ENV and PART_HINTS, nothing else.
 launch() {
     local part=$1 pid
     (
         cd "$(part_dir "$part")" || exit
-        exec setsid env -i --default-signal=INT,QUIT "${PART_ENV[@]}" "${PART_COMMAND[@]}"
-    ) <<<"$PART_INPUT" >>"log/$(part_log "$part")" 2>&1 9>&- &
+        exec setsid env -i --default-signal=INT,QUIT "${PART_ENV[@]}" "${PART_HINTS[@]}" \
+            "${PART_COMMAND[@]}"
+    ) </dev/null >>"log/$(part_log "$part")" 2>&1 9>&- &
     pid=$!
     echo "$pid" >"pid/$part.pid"
     part_stamp >"pid/$part.stamp"

@@ -3,6 +3,7 @@
 #
 # LISTEN, PORT        where nginx listens; 127.0.0.1, 5000
 # REDIS_PORT          of the master; the replicas have the next two; 6390
+# HA                  1: three sentinels on the next three ports, to replace the master; 0
 # PG_PORT             names PostgreSQL's socket, no port is opened; 5440
 # PROCESSES           of the program; one per core
 # V                   which build runs; release
@@ -13,13 +14,14 @@
 # `up` records all of them in RUN_DIR/env, where the other commands find them.
 
 STACK_SETTINGS=(
-    LISTEN PORT REDIS_PORT PG_PORT PROCESSES V SEED_CARTS
+    LISTEN PORT REDIS_PORT HA PG_PORT PROCESSES V SEED_CARTS
     METRICS_ALLOW CLIENT_CONNECTIONS RATE_LIMIT NGINX_WORKERS
 )
 APP_SETTINGS=(
-    CACHE CACHE_TTL_S LOG_LEVEL PG_POOL_WAIT_MS PG_READ_POOL PG_TIMEOUT_MS PG_WRITE_POOL
-    REDIS_MASTER REDIS_PASSWORD REDIS_REPLICAS REDIS_RETRY_MS REDIS_TIMEOUT_MS
-    REQUEST_QUEUE STATS_FOLD_MS TOP_PRODUCTS_TTL_S
+    CACHE CACHE_TTL_S CART_KEEP_DAYS LOG_LEVEL PG_POOL_WAIT_MS PG_READ_POOL PG_TIMEOUT_MS
+    PG_WRITE_POOL REDIS_MASTER REDIS_MASTER_NAME REDIS_PASSWORD REDIS_REPLICAS
+    REDIS_RETRY_MS REDIS_SENTINELS REDIS_TIMEOUT_MS REQUEST_QUEUE STATS_FOLD_MS
+    TOP_PRODUCTS_TTL_S
 )
 DERIVED_SETTINGS=(RUN_DIR SOCKET_DIR FCGI_SOCKET METRICS_FILE DATABASE_URL PG_BIN)
 
@@ -58,21 +60,36 @@ choose_settings() {
     local cores
     cores=$(nproc)
     : "${LISTEN:=127.0.0.1}" "${PORT:=5000}" "${REDIS_PORT:=6390}" "${PG_PORT:=5440}"
-    : "${PROCESSES:=$cores}" "${V:=release}" "${SEED_CARTS:=24}"
+    : "${PROCESSES:=$cores}" "${V:=release}" "${SEED_CARTS:=24}" "${HA:=0}"
     : "${CACHE:=on}" "${PG_READ_POOL:=4}" "${PG_WRITE_POOL:=16}" "${REDIS_PASSWORD:=}"
+    case $HA in 0 | 1) ;; *) die "HA=$HA is neither 0 nor 1" ;; esac
     require_port PORT 65535
     require_port PG_PORT 65535
-    require_port REDIS_PORT 65533
+    require_port REDIS_PORT $((65533 - 3 * HA))
     require_number PROCESSES SEED_CARTS PG_READ_POOL PG_WRITE_POOL
     [ "$PROCESSES" -ge 1 ] || die "PROCESSES=$PROCESSES is too few"
-    : "${REDIS_MASTER:=127.0.0.1:$REDIS_PORT}"
+    : "${REDIS_MASTER:=$(own_addresses 0)}"
     # Set and empty is a choice: no replicas.
-    [ -v REDIS_REPLICAS ] ||
-        REDIS_REPLICAS=127.0.0.1:$((REDIS_PORT + 1)),127.0.0.1:$((REDIS_PORT + 2))
+    [ -v REDIS_REPLICAS ] || REDIS_REPLICAS=$(own_addresses 1 2)
+    if [ "$HA" = 1 ]; then
+        : "${REDIS_MASTER_NAME:=carrito}" "${REDIS_SENTINELS:=$(own_addresses 3 4 5)}"
+        [ "$REDIS_MASTER_NAME" = carrito ] ||
+            die "REDIS_MASTER_NAME=$REDIS_MASTER_NAME: with HA=1 it is carrito"
+    fi
     METRICS_FILE=$RUN_DIR/metrics.bin
     choose_socket_dir
     DATABASE_URL="host=$SOCKET_DIR/pg-socket port=$PG_PORT dbname=carrito user=carrito"
     choose_postgres
+}
+
+# own_addresses N...: host:port of the stack's own nodes and sentinels, commas between;
+# N is what each port has above REDIS_PORT.
+own_addresses() {
+    local n list=''
+    for n; do
+        list+=${list:+,}127.0.0.1:$((REDIS_PORT + n))
+    done
+    echo "$list"
 }
 
 # The path of a socket has at most 107 bytes, and whatever names it has quoting rules of

@@ -24,8 +24,12 @@ VARIANT = os.environ.get("V", "release")
 # Sanitizers on a busy machine with two cores: how much longer a wait may take.
 SLACK = 4 if VARIANT == "asan" else 1
 
-NODES = ("nginx", "app", "redis-master", "redis-replica-1", "redis-replica-2", "postgres")
+SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
+NODES = ("nginx", "app", "keeper", *SENTINELS, "redis-master", "redis-replica-1",
+         "redis-replica-2", "postgres")
 REDIS = {"master": 0, "replica-1": 1, "replica-2": 2}
+# What each one's port has above REDIS_PORT. Sentinels run with HA=1 only.
+REDIS_PORTS = {**REDIS, **{name: 3 + i for i, name in enumerate(SENTINELS)}}
 SANITIZER = re.compile(r"(ERROR|WARNING): \w*Sanitizer|runtime error:")
 
 
@@ -45,12 +49,12 @@ def scratch():
 
 
 def free_ports():
-    """Four neighbouring TCP ports that nobody uses, below the range of outgoing ones."""
+    """Eight neighbouring TCP ports that nobody uses, below the range of outgoing ones."""
     while True:
-        base = random.randrange(20000, 32000, 4)
+        base = random.randrange(20000, 32000, 8)
         held = []
         try:
-            for port in range(base, base + 4):
+            for port in range(base, base + 8):
                 held.append(socket.socket())
                 held[-1].bind(("127.0.0.1", port))
             return base
@@ -220,12 +224,24 @@ class Stack:
     def session(self):
         return Session(self.psql_command())
 
-    def redis(self, node, *args):
-        """One command on one Redis node, as text."""
+    def redis(self, node, *args, seconds=60):
+        """One command on one Redis node or sentinel, as text; for so long at most."""
         password = self.settings.get("REDIS_PASSWORD")
         auth = ["--no-auth-warning", "-a", password] if password else []
-        return run(["redis-cli", "-p", str(self.redis_port + REDIS[node]), *auth,
+        return run(["timeout", str(seconds), "redis-cli", "-p",
+                    str(self.redis_port + REDIS_PORTS[node]), *auth,
                     *[str(arg) for arg in args]]).rstrip("\n")
+
+    def masters(self):
+        """The Redis nodes that say they are the master: for a while it may be two."""
+        found = []
+        for node in REDIS:
+            try:
+                if "role:master" in self.redis(node, "INFO", "replication", seconds=1):
+                    found.append(node)
+            except RuntimeError:
+                pass
+        return found
 
     # Logs
 
@@ -243,7 +259,7 @@ class Stack:
 
     def sanitizer_reports(self):
         """What ASan and UBSan wrote, some lines of each report."""
-        lines = self.log("app").splitlines()
+        lines = (self.log("app") + self.log("keeper")).splitlines()
         hits = [i for i, line in enumerate(lines) if SANITIZER.search(line)]
         return [line for i in hits[:4] for line in lines[i:i + 12]]
 

@@ -6,15 +6,11 @@ step is refused, the cart of its path is read again and must be what it was.
 """
 import json
 import re
-import time
 import uuid
 from decimal import Decimal
 
 from lib.shape import answer_faults
-from lib.stack import until
 
-# Replicas follow the master with some delay: how long a hit may show an older cart.
-PATIENCE = 2
 REFERENCE = re.compile(r"\$\{([^}]+)\}")
 CART_PATH = re.compile(r"/cart/([^/?]+)")
 ABSENT = object()
@@ -70,10 +66,12 @@ class Runner:
         unchanged = method not in ("GET", "HEAD") and step.status >= 400
         try:
             before = unchanged and (self.written.get(user_of(path)) or self.cart(path))
-            answer, faults = self.ask(step, method, path)
+            answer = self.client.request(method, path, self.fill(step.send),
+                                         self.fill(step.sent))
+            faults = self.faults(step, path, answer)
             if is_write(method, answer):
                 self.written[user_of(path)] = answer.body
-            if unchanged and not until(lambda: self.cart(path) == before, PATIENCE):
+            if unchanged and self.cart(path) != before:
                 faults.append("the cart has changed: %s" % (self.cart(path),))
             if faults:
                 faults.append("%s %s: %s" % (method, path, answer))
@@ -82,17 +80,6 @@ class Runner:
         except (ConnectionError, ValueError) as e:
             faults = [repr(e)]
         self.tap.none(faults, "%s: %s" % (title, step.name))
-
-    def ask(self, step, method, path):
-        """(answer, its faults). A hit that is not as it must be gets another chance."""
-        end = time.monotonic() + PATIENCE
-        while True:
-            answer = self.client.request(method, path, self.fill(step.send),
-                                         self.fill(step.sent))
-            faults = self.faults(step, path, answer)
-            if not faults or answer.header("X-Cache") != "HIT" or time.monotonic() > end:
-                return answer, faults
-            time.sleep(0.05)
 
     def cart(self, path):
         """The body of the path's cart, or None when the path has no such cart."""
