@@ -2,7 +2,7 @@
 import collections
 import re
 
-from lib.stack import NODES, until
+from lib.stack import NODES, SENTINELS, until
 from lib.steps import Step
 
 GOOD = {"product_id": 1, "name": "n", "price": 1}
@@ -33,6 +33,12 @@ FAMILIES = {
     "carrito_cache_bypass_total": "counter", "carrito_redis_up": "gauge",
     "carrito_redis_breaker_open": "gauge", "carrito_pg_connections": "gauge",
     "carrito_pg_waiting": "gauge", "carrito_processes": "gauge",
+    "carrito_holds_total": "counter", "carrito_hold_seconds": "histogram",
+    "carrito_cache_epoch": "gauge", "carrito_cache_mode": "gauge",
+    "carrito_cache_master": "gauge", "carrito_redis_replica_lag_bytes": "gauge",
+    "carrito_keeper_heartbeats_total": "counter",
+    "carrito_keeper_moves_total": "counter", "carrito_audit_reads_total": "counter",
+    "carrito_swept_carts_total": "counter", "carrito_swept_keys_total": "counter",
 }
 
 
@@ -103,7 +109,7 @@ def format_of_metrics(suite):
             faults.append("histogram %s %s" % (name, sorted(pairs)))
         if (name + "_sum", pairs) not in samples:
             faults.append("no sum of %s" % name)
-    processes = len(suite.stack.processes("app"))
+    processes = len(suite.stack.processes("app") + suite.stack.processes("keeper"))
     if total(samples, "carrito_processes") != processes:
         faults.append("carrito_processes, of %d" % processes)
     for node in ("master", "replica-1", "replica-2"):
@@ -237,4 +243,5 @@ def hostile_log(suite):
         lines = [line for line in file if not line.startswith(b"==")
                  and not suite.json_or_none(line)]
     suite.tap.none(lines, "every line of the program's log is JSON")
-    suite.tap.ok(all(suite.stack.pid(node) for node in NODES), "all nodes still run")
+    nodes = [node for node in NODES if node not in SENTINELS]
+    suite.tap.ok(all(suite.stack.pid(node) for node in nodes), "all nodes still run")

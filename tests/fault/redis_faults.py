@@ -49,8 +49,10 @@ def outage(tap, stack, title, kind, nodes):
         if "master" in nodes:
             time.sleep(1)
         else:
+            # Once the keeper misses a replica, from the master alone.
             until(lambda: sum(load.hits(since).values()) > 20, 10)
-            tap.equal(set(load.hits(since)), left, title + ": hits come from who is left")
+            tap.ok(load.hits(since) and set(load.hits(since)) <= left | {"master"},
+                   title + ": hits come from who is left", load.hits(since))
         if len(nodes) == 3:
             served = [a for a in load.answers if a.begin > since and a.method == "GET"]
             tap.ok(served and not any(a.cache == "HIT" for a in served),
