@@ -12,6 +12,8 @@
 
 static struct ev_loop *ev;
 static ev_prepare before_wait;
+static ev_check after_wait;
+static int64_t turn_began_ns;
 static void (*flush[FLUSH_MAX])(void);
 static int n_flush;
 
@@ -27,12 +29,25 @@ static void on_before_wait(struct ev_loop *l, ev_prepare *w, int events)
             flush[i]();
 }
 
+// libev's own idea of now is by the wall clock, which may jump.
+static void on_after_wait(struct ev_loop *l, ev_check *w, int events)
+{
+    (void)l;
+    (void)w;
+    (void)events;
+    turn_began_ns = clock_mono_ns();
+}
+
 void loop_init(void)
 {
+    turn_began_ns = clock_mono_ns();
     ev = ev_default_loop(EVFLAG_AUTO);
     if (!ev)
         abort();
     ev_prepare_init(&before_wait, on_before_wait);
+    ev_check_init(&after_wait, on_after_wait);
+    ev_set_priority(&after_wait, EV_MAXPRI);
+    ev_check_start(ev, &after_wait);
     ev_prepare_start(ev, &before_wait); // which also keeps ev_run() going
 }
 
@@ -53,7 +68,7 @@ struct ev_loop *loop_ev(void)
 
 double loop_turn_seconds(void)
 {
-    return ev_time() - ev_now(ev);
+    return (double)(clock_mono_ns() - turn_began_ns) / 1e9;
 }
 
 void loop_on_flush(void (*fn)(void))
