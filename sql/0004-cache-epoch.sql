@@ -18,9 +18,15 @@ CREATE TABLE cache_epoch (
     changed_at     timestamptz NOT NULL    -- for people; no rule may rest on it
 );
 
+-- A number that no earlier database had: Redis may still hold what belongs to one that was
+-- dropped or restored. The clock only sees to that, here and after a restart; what
+-- counts is that the number grows.
+CREATE FUNCTION cache_epoch_by_clock() RETURNS bigint
+LANGUAGE sql RETURN (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+
 -- Until a keeper has seen a master.
 INSERT INTO cache_epoch (epoch, mode, master, master_replid, server_started, changed_at)
-VALUES (1, 'off', '', '', pg_postmaster_start_time(), now());
+VALUES (cache_epoch_by_clock(), 'off', '', '', pg_postmaster_start_time(), now());
 
 -- Transactions of other hands that changed carts since the epoch was last moved.
 CREATE TABLE cache_raise (
@@ -48,7 +54,10 @@ BEGIN
     UPDATE cache_epoch AS e SET epoch = e.epoch + raised WHERE raised > 0;
     IF moved THEN
         UPDATE cache_epoch AS e
-            SET epoch = e.epoch + 1, mode = new_mode, master = new_master,
+            SET epoch = CASE WHEN e.server_started = pg_postmaster_start_time()
+                             THEN e.epoch + 1
+                             ELSE greatest(e.epoch + 1, cache_epoch_by_clock()) END,
+                mode = new_mode, master = new_master,
                 master_replid = new_replid, server_started = pg_postmaster_start_time(),
                 changed_at = clock_timestamp();
     END IF;

@@ -1,6 +1,7 @@
 """sql/0004: the epoch is a sum that every change of the cache's state, and every other
 hand's change of carts, raises by one."""
 import threading
+import time
 
 from cluster import Session, lock_waiters, run_sql, value, wait_until
 
@@ -56,6 +57,14 @@ def test(tap, cluster):
         tap.group("epoch: " + part.__name__, part, tap, cluster)
 
 
+def small_epoch(cluster):
+    """A database whose epoch is 1: easier to read."""
+    url = cluster.create()
+    run_sql(url, "UPDATE cache_epoch SET epoch = 1, server_started ="
+                 " pg_postmaster_start_time()")
+    return url
+
+
 def epoch(url):
     return int(value(url, EPOCH))
 
@@ -71,13 +80,15 @@ def transaction(statements, end):
 
 
 def begins(tap, cluster):
-    url = cluster.create()
-    tap.equal(run_sql(url, STATE), [["1", "off", "", "", "t"]],
-              "epoch: begins with 1, and off")
+    url = cluster.create()  # a copy of one that was made by this run
+    number, *rest = run_sql(url, STATE)[0]
+    tap.ok(time.time() * 1000 - 3600000 <= int(number) <= time.time() * 1000,
+           "epoch: begins above what any database before it had", number)
+    tap.equal(rest, ["off", "", "", "t"], "epoch: and off")
 
 
 def other_hands(tap, cluster):
-    url = cluster.create()
+    url = small_epoch(cluster)
     script = []
     for _, _, statements in RAISE:
         script += ["SET carrito.service = on; TRUNCATE cart CASCADE;" + CARTS,
@@ -93,7 +104,7 @@ def other_hands(tap, cluster):
 
 def other_roles(tap, cluster):
     """Whoever may change carts need not be allowed to change the epoch."""
-    url = cluster.create()
+    url = small_epoch(cluster)
     run_sql(cluster.url("postgres", "postgres"), "CREATE ROLE clerk LOGIN")
     run_sql(url, CARTS + "GRANT SELECT, INSERT, UPDATE, DELETE ON cart, cart_item, "
                          "product_delta TO clerk")
@@ -113,7 +124,7 @@ def other_roles(tap, cluster):
 
 def service(tap, cluster):
     """Its own sessions put tombstones instead."""
-    url = cluster.create()
+    url = small_epoch(cluster)
     run_sql(url, CARTS)
     before = epoch(url)
     run_sql(url + SERVICE, "\n".join(
@@ -128,7 +139,7 @@ def service(tap, cluster):
 
 
 def moves(tap, cluster):
-    url = cluster.create()
+    url = small_epoch(cluster)
     tap.equal(move(url, 1, "replicas", "a:1", "r1"), ["2", "replicas", "a:1", "r1", "t"],
               "cache_move: from the epoch seen to the next")
     tap.equal(run_sql(url, STATE), [["2", "replicas", "a:1", "r1", "t"]],
@@ -160,7 +171,7 @@ def moves(tap, cluster):
 
 
 def bad_modes(tap, cluster):
-    url = cluster.create()
+    url = small_epoch(cluster)
     run_sql(url, "INSERT INTO cart VALUES ('u', 1, now())")
     for mode in ("on", "Off", "", "replica"):
         try:
@@ -175,21 +186,24 @@ def bad_modes(tap, cluster):
 
 def restarts(tap, cluster):
     """PostgreSQL's own start, which counts as a move of the keeper's."""
-    url = cluster.create()
+    url = small_epoch(cluster)
     move(url, 1)
     cluster.server("pg_ctl", "-D", cluster.data, "-m", "fast", "-w", "restart")
     tap.equal(run_sql(url, STATE), [["2", "master", "redis:1", "r", "f"]],
               "epoch: after a restart the server is another one")
     move(url, 1)
     tap.equal(run_sql(url, STATE)[0][4], "f", "epoch: also where nothing has moved")
+    before = time.time()
     move(url, 2)
-    tap.equal(run_sql(url, STATE), [["3", "master", "redis:1", "r", "t"]],
-              "epoch: until it has moved")
+    number, *rest = run_sql(url, STATE)[0]
+    tap.equal(rest, ["master", "redis:1", "r", "t"], "epoch: until it has moved")
+    tap.ok(before * 1000 <= int(number) <= time.time() * 1000,
+           "epoch: above what was before, also if that was restored", number)
 
 
 def open_transaction(tap, cluster):
     """Hands that take their time keep nobody from moving the epoch."""
-    url = cluster.create()
+    url = small_epoch(cluster)
     run_sql(url, CARTS)
     before = epoch(url)
     with Session(url) as slow, Session(url) as other:
@@ -213,7 +227,7 @@ def raised_meanwhile(tap, cluster):
     """A commit of other hands between a move's statements and its commit: the number that
     the move had in sight is then that of the old state, raised. So who moves the epoch
     asks for it once more after the commit."""
-    url = cluster.create()
+    url = small_epoch(cluster)
     run_sql(url, CARTS)
     before = epoch(url)
     with Session(url) as mover:
@@ -228,7 +242,7 @@ def raised_meanwhile(tap, cluster):
 
 
 def movers_take_turns(tap, cluster):
-    url = cluster.create()
+    url = small_epoch(cluster)
     with Session(url) as first, Session(url) as second:
         first.ask("BEGIN; " + MOVE % (1, "master", "a:1", "r1"))
         second.send(MOVE % (1, "off", "b:2", "r2"))
@@ -246,7 +260,7 @@ def movers_take_turns(tap, cluster):
 
 def old_snapshots(tap, cluster):
     """Whoever still looks at things as they were sees the sum as it was."""
-    url = cluster.create()
+    url = small_epoch(cluster)
     run_sql(url, CARTS + "UPDATE cart SET version = 2")
     before = epoch(url)
     with Session(url) as old:
@@ -287,7 +301,7 @@ class Crowd:
 
 def everybody(tap, cluster):
     """Other hands, the service, movers and readers at once."""
-    url = cluster.create()
+    url = small_epoch(cluster)
     run_sql(url, CARTS)
     before = epoch(url)
     crowd = Crowd(url)

@@ -51,7 +51,7 @@ static const struct row rows[] = {
         "longest wait for a pooled connection"),
     ROW("PG_READ_POOL", pg_read_pool, INT, "4", 1, 100,
         "connections per process for reads"),
-    ROW("PG_TIMEOUT_MS", pg_timeout_ms, INT, "2000", 10, 60000,
+    ROW("PG_TIMEOUT_MS", pg_timeout_ms, INT, "2000", 500, 60000,
         "deadline of one trip to PostgreSQL"),
     ROW("PG_WRITE_POOL", pg_write_pool, INT, "16", 1, 100,
         "connections per process for writes"),

@@ -129,6 +129,12 @@ static struct cart *cart_of(void *mem, const char *user_id, const struct pg_rows
     return cart;
 }
 
+// LOAD has a row for each line, and one for none, while there is an epoch.
+static struct err no_epoch(void)
+{
+    return err_make(ERR_INTERNAL, NULL, "cache_epoch must have one row");
+}
+
 static void answer_cart(void *mem, const struct cart *cart, int status,
                         struct cart_answer *answer)
 {
@@ -187,6 +193,8 @@ static struct err read_database(struct work *work, const char *user_id,
         return err;
     const char *now;
     const struct pg_rows *loaded = rows[claim->held];
+    if (pg_count(loaded) == 0)
+        return no_epoch();
     struct epoch epoch = epoch_of(loaded, 0, 0);
     *valid = claim->held && pg_get_bool(rows[0], 0, 0) && epoch.number == claim->epoch;
     answer_cart(work->mem, cart_of(work->mem, user_id, loaded, &now), 200, answer);
@@ -354,6 +362,8 @@ static struct err transact(struct work *work, struct pg_conn *conn,
     if (found)
         return replay(work->mem, found, answer);
     STEP("write-1");
+    if (pg_count(loaded) == 0)
+        return no_epoch();
     const char *now;
     struct epoch epoch = epoch_of(loaded, 0, 0);
     struct cart *cart = cart_of(work->mem, write->user_id, loaded, &now);

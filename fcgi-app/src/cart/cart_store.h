@@ -35,7 +35,7 @@ struct cart_write {
 // Registers the statements. After pg_setup().
 void cart_store_setup(void);
 
-// Starts removing Idempotency-Keys that no longer count. After metrics_open().
+// Reads the epoch for the first time: holds count from then on. After metrics_open().
 void cart_store_start(void);
 
 // The cart of user_id, from the cache or the database; an unknown cart has version 0. A

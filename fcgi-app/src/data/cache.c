@@ -37,8 +37,9 @@ static struct redis_script master_read_script = {
 // fills; a value of an older epoch can be nobody's hit any more.
 static struct redis_script claim_script = {
     .text = "local v = redis.call('GET', KEYS[1]) "
-            "if v then local epoch = tonumber(string.match(v, '^V (%d+) ')) "
-            "if not epoch or epoch >= tonumber(ARGV[2]) then return 0 end end "
+            "if v and string.sub(v, 1, 2) ~= 'V ' then return 0 end "
+            "local epoch = v and tonumber(string.match(v, '^V (%d+) %d+ ')) "
+            "if epoch and epoch >= tonumber(ARGV[2]) then return 0 end "
             "redis.call('SET', KEYS[1], ARGV[1], 'PX', " TOKEN_MS ") return 1",
 };
 
@@ -304,11 +305,10 @@ bool cache_read(struct work *work, const char *user_id, struct cache_value *valu
 }
 
 bool cache_peek(struct work *work, struct redis_node *node, const char *user_id,
-                struct cache_value *value)
+                struct cache_value *value, int64_t *epoch)
 {
     enum verdict verdict = LAPSED;
-    int64_t epoch;
-    struct err err = ask(work, node, user_id, &verdict, value, &epoch);
+    struct err err = ask(work, node, user_id, &verdict, value, epoch);
     return !err_is(err) && verdict == HIT;
 }
 

@@ -54,9 +54,9 @@ bool cache_read(struct work *work, const char *user_id, struct cache_value *valu
                 struct cache_claim *claim);
 
 // The same question to one node only, uncounted: whether a request that begins now would
-// take its answer for a hit. For the audit.
+// take its answer for a hit, and under which epoch. For the audit.
 bool cache_peek(struct work *work, struct redis_node *node, const char *user_id,
-                struct cache_value *value);
+                struct cache_value *value, int64_t *epoch);
 
 // READ 1, after a miss, before the database is read: announces that this reader is about
 // to fill. claim->held says whether it may.

@@ -287,6 +287,8 @@ static struct err hold(struct work *work, const struct epoch *epoch,
 // finds that the epoch has moved.
 static struct err move_to_off(struct work *work, struct epoch *epoch)
 {
+    int64_t start_by = work->start_by;
+    work->start_by = work->deadline - HOLD_NS - COMMIT_NS;
     if (!keylock_take(moving, "off", work->start_by))
         return err_make(ERR_OVERLOADED, NULL,
                         "the cache could not be turned off in time");
@@ -298,6 +300,7 @@ static struct err move_to_off(struct work *work, struct epoch *epoch)
         err = epoch_move(work, PG_CHORE, epoch->number, CACHE_OFF, epoch->master,
                          epoch->replid, epoch, &moved);
     keylock_give(moving, "off");
+    work->start_by = start_by;
     if (moved)
         log_event(LOG_WARN, "epoch-moved", LOG_INT("epoch", epoch->number),
                   LOG_STR("mode", "off"), LOG_STR("why", "a tombstone could not be set"));

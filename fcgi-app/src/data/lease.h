@@ -2,8 +2,8 @@
 //
 // The keeper of each host writes a heartbeat to the master under the host's own key, every
 // TICK_MS; it reaches the replicas behind every tombstone before it. Invariant: a node
-// that shows a heartbeat younger than LEASE_MS holds every tombstone that was set more
-// than LEASE_MS ago, or was set when that epoch was already over.
+// that shows a heartbeat younger than LEASE_MS holds every tombstone that was set under
+// that epoch more than LEASE_MS ago.
 #pragma once
 
 #include <stdbool.h>

@@ -21,7 +21,8 @@
 #define MS 1000000LL
 #define TABLES_MAX 16
 
-// Connections for chores: two that run for ever, and a refresh of the top products.
+// Connections for chores: of the program folding, moving the epoch and refreshing the top
+// products; of the keeper sweeping, the audit, and moving or folding the epoch.
 #define CHORES 3
 
 const struct pg_stmt pg_begin = {"begin", 0, "", "BEGIN"};

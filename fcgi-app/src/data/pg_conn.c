@@ -22,10 +22,11 @@
 
 // The session must be what the protocol relies on, whatever the server's defaults are.
 static const struct pg_stmt session_stmt = {
-    "session", 0, "isolation,encoding,durable",
+    "session", 0, "isolation,encoding,durable,standby",
     "SELECT current_setting('default_transaction_isolation') AS isolation,"
     "       current_setting('server_encoding') AS encoding,"
-    "       current_setting('synchronous_commit') AS durable"};
+    "       current_setting('synchronous_commit') AS durable,"
+    "       pg_is_in_recovery() AS standby"};
 
 static void on_readable(struct ev_loop *l, ev_io *io, int events)
 {
@@ -307,6 +308,9 @@ static struct err prepare_all(void *mem, struct pg_conn *conn, int64_t deadline)
         return unavailable(mem, "the database's encoding must be UTF8");
     if (strcmp(pg_get(session, 0, 2), "off") == 0)
         return unavailable(mem, "synchronous_commit must not be off");
+    if (pg_get_bool(session, 0, 3)) // its locks and its epoch are its own
+        return unavailable(mem,
+                           "the server is a standby: DATABASE_URL must name a primary");
     return err_ok();
 }
 

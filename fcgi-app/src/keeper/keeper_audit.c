@@ -22,8 +22,9 @@
 
 static const struct pg_stmt stmts[] = {
 #define VERSION (&stmts[0])
-    {"keeper_cart_version", 1, "version",
-     "SELECT coalesce(max(version), 0) AS version FROM cart WHERE user_id = $1"},
+    {"keeper_cart_version", 1, EPOCH_COLUMNS ",version",
+     "SELECT " EPOCH_SQL ", coalesce(c.version, 0) AS version "
+     "FROM cache_state AS e LEFT JOIN cart AS c ON c.user_id = $1"},
 };
 
 static struct metric *results[AUDIT__MAX];
@@ -72,7 +73,7 @@ static struct redis_node *next_node(void)
 }
 
 static struct err committed_version(struct work *work, const char *user_id,
-                                    int64_t *version)
+                                    int64_t *version, int64_t *epoch)
 {
     struct pg_conn *conn;
     struct err err = pg_acquire(work, PG_CHORE, &conn);
@@ -83,9 +84,13 @@ static struct err committed_version(struct work *work, const char *user_id,
     pg_add(conn, VERSION, &id);
     err = pg_trip(work, conn, rows);
     pg_release(conn);
-    if (!err_is(err))
-        *version = pg_get_int(rows[0], 0, 0);
-    return err;
+    if (err_is(err))
+        return err;
+    if (pg_count(rows[0]) != 1)
+        return err_make(ERR_INTERNAL, NULL, "cache_epoch must have one row");
+    *epoch = epoch_of(rows[0], 0, 0).number;
+    *version = pg_get_int(rows[0], 0, 4);
+    return err_ok();
 }
 
 static void tell_stale(const struct redis_node *node, const char *user_id, int64_t cached,
@@ -107,12 +112,13 @@ static bool sample(struct work *work)
     const char *user_id;
     if (key.type != REDIS_STRING || !keeper_audit_cart(key.text, &user_id))
         return true;
-    int64_t committed;
-    struct err err = committed_version(work, user_id, &committed);
+    int64_t committed = 0, epoch = 0, hit_epoch = 0;
+    struct err err = committed_version(work, user_id, &committed, &epoch);
     if (err_is(err))
         return false;
     struct cache_value value = {0};
-    bool hit = cache_peek(work, node, user_id, &value);
+    // The cache follows other hands within a lease: what they committed raised the epoch.
+    bool hit = cache_peek(work, node, user_id, &value, &hit_epoch) && hit_epoch == epoch;
     enum audit_result result = keeper_audit_judge(hit, value.version, committed);
     metrics_add(results[result], 1);
     if (result == AUDIT_STALE)

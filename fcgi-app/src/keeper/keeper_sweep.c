@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "data/epoch.h"
 #include "data/pg.h"
 #include "loop/co.h"
 #include "loop/loop.h"
@@ -116,8 +115,10 @@ static void clear_all(const struct pg_rows *found)
 {
     size_t n = pg_is_null(found, 0, 2) ? 0 : pg_count(found);
     for (size_t i = 0; i < n; i++) {
-        if (clear(pg_get(found, i, 2), pg_get_int(found, i, 3)) == SWEEP_LATER)
+        if (clear(pg_get(found, i, 2), pg_get_int(found, i, 3)) == SWEEP_LATER) {
+            go_to(pg_get(found, i, 2)); // its turn comes again with the next lap
             return;
+        }
         loop_sleep_ms(CLEAR_PAUSE_MS);
     }
     if (pg_get_int(found, 0, 1) < SLICE) {
@@ -175,14 +176,6 @@ static struct err ask(struct pg_conn *conn, const struct pg_stmt *stmt, bool *ye
     return err;
 }
 
-static struct err fold_raises(void)
-{
-    struct work work = pg_chore();
-    struct err err = epoch_fold(&work, PG_CHORE);
-    talloc_free(work.mem);
-    return err;
-}
-
 // With the lock, until something fails.
 static struct err sweep(struct pg_conn *conn)
 {
@@ -190,8 +183,6 @@ static struct err sweep(struct pg_conn *conn)
         struct err err = sweep_keys(conn);
         if (!err_is(err))
             err = sweep_carts(conn);
-        if (!err_is(err))
-            err = fold_raises();
         if (err_is(err))
             return err;
         loop_sleep_ms(ROUND_MS);

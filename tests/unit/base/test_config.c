@@ -70,7 +70,7 @@ static void every_setting_is_read(void **state)
         "METRICS_FILE=m",
         "PG_POOL_WAIT_MS=2",
         "PG_READ_POOL=3",
-        "PG_TIMEOUT_MS=14",
+        "PG_TIMEOUT_MS=514",
         "PG_WRITE_POOL=5",
         "REDIS_MASTER=redis-master:6379",
         "REDIS_MASTER_NAME=mymaster",
@@ -96,7 +96,7 @@ static void every_setting_is_read(void **state)
     assert_string_equal(c.metrics_file, "m");
     assert_int_equal(c.pg_pool_wait_ms, 2);
     assert_int_equal(c.pg_read_pool, 3);
-    assert_int_equal(c.pg_timeout_ms, 14);
+    assert_int_equal(c.pg_timeout_ms, 514);
     assert_int_equal(c.pg_write_pool, 5);
     assert_string_equal(c.redis_master.host, "redis-master");
     assert_string_equal(c.redis_master.port, "6379");
@@ -170,8 +170,8 @@ static void values_on_the_edge(void **state)
         {"PG_POOL_WAIT_MS=60001", false},
         {"PG_READ_POOL=100", true},
         {"PG_READ_POOL=101", false},
-        {"PG_TIMEOUT_MS=10", true},
-        {"PG_TIMEOUT_MS=9", false},
+        {"PG_TIMEOUT_MS=500", true},
+        {"PG_TIMEOUT_MS=499", false},
         {"PG_WRITE_POOL=0", false},
         {"REDIS_RETRY_MS=9", false},
         {"REDIS_TIMEOUT_MS=5000", true},

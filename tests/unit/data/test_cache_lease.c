@@ -120,7 +120,11 @@ static void a_value_counts_only_under_its_lease(void **state)
         // The same by the audit's question, which counts nothing.
         int node = row->known == M ? MASTER : REPLICA_1;
         value = untouched;
-        assert_int_equal(cache_peek(&work, redis_node((size_t)node), "u", &value), hit);
+        int64_t hit_epoch = 0;
+        assert_int_equal(
+            cache_peek(&work, redis_node((size_t)node), "u", &value, &hit_epoch), hit);
+        if (hit)
+            assert_int_equal(hit_epoch, claim.epoch);
         for (size_t k = 0; k < LENGTH(results); k++)
             assert_int_equal(count(results[k]) - before[k], row->worth == k);
     }

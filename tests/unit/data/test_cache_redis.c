@@ -152,7 +152,7 @@ static void claim_tokens(void *mem)
         {"X\rsomebody", false},
         {"T\r1\r2\r3", false},
         {"V", false},
-        {"V\rx\r1\ru\n{}", false},
+        {"V\rx\r1\ru\n{}", true}, // no value that anybody can use
         {"nonsense", false},
     };
     for (size_t i = 0; i < LENGTH(rows); i++) {
@@ -271,6 +271,7 @@ static void prove_the_master(void *mem)
     struct work work = new_work(mem);
     struct cache_claim claim;
     struct cache_value value;
+    int64_t hit_epoch;
     epoch.mode = CACHE_MASTER;
     ask(mem, master, "SET cart:u V\r7\r8\ru\n{}");
     set_heartbeat(mem, CACHE_MASTER, epoch.replid);
@@ -293,7 +294,7 @@ static void prove_the_master(void *mem)
     ask(mem, master, "WAIT 1 1000");
     redis_set_master(replica);
     assert_false(cache_read(&work, "u", &value, &claim));
-    assert_false(cache_peek(&work, replica, "u", &value));
+    assert_false(cache_peek(&work, replica, "u", &value, &hit_epoch));
     redis_set_master(master);
     assert_true(cache_read(&work, "u", &value, &claim));
 
@@ -302,10 +303,10 @@ static void prove_the_master(void *mem)
     ask(mem, master, "WAIT 1 1000");
     assert_true(cache_read(&work, "u", &value, &claim));
     assert_string_equal(work.redis_node, "replica-1");
-    assert_true(cache_peek(&work, replica, "u", &value));
-    assert_true(cache_peek(&work, master, "u", &value));
+    assert_true(cache_peek(&work, replica, "u", &value, &hit_epoch));
+    assert_true(cache_peek(&work, master, "u", &value, &hit_epoch));
     loop_sleep_ms(LEASE_MS + 1);
-    assert_false(cache_peek(&work, replica, "u", &value));
+    assert_false(cache_peek(&work, replica, "u", &value, &hit_epoch));
     assert_false(cache_read(&work, "u", &value, &claim));
     talloc_free_children(mem);
 }

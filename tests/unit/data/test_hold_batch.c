@@ -241,7 +241,7 @@ HOLD_TEST(who_cannot_wait_to_turn_it_off_gives_up)
     start(mem, 0, &epoch);
     settle();
     start(mem, 1, &epoch);
-    crowd[1].work.start_by = fake_now + 3 * MS;
+    crowd[1].work.deadline = fake_now + 3 * MS + HOLD_NS + 50 * MS;
     finish_all(2);
     assert_int_equal(crowd[0].err.code, ERR_NONE);
     assert_int_equal(crowd[1].err.code, ERR_OVERLOADED);

@@ -27,14 +27,19 @@ static struct {
     bool up, on, failing;
     int sleeps_left;
     struct epoch epoch;
+    int64_t hit_epoch;
 } fake;
 
 static struct pg_rows *pg_fake_answer(void *mem, const struct pg_stmt *stmt)
 {
     assert_string_equal(stmt->name, "keeper_cart_version");
-    const char **cells = mem_array(mem, const char *, 1);
-    cells[0] = fake.committed;
-    return pg_fake_rows(mem, 1, 1, cells);
+    const char **cells = mem_array(mem, const char *, 5);
+    cells[0] = "3";
+    cells[1] = "replicas";
+    cells[2] = "a:1";
+    cells[3] = "r";
+    cells[4] = fake.committed;
+    return pg_fake_rows(mem, 1, 5, cells);
 }
 
 void __wrap_loop_sleep_ms(int64_t ms);
@@ -44,7 +49,7 @@ struct err __wrap_redis_call(struct work *work, struct redis_node *node,
                              struct redis_reply *reply);
 bool __wrap_redis_is_up(const struct redis_node *node);
 bool __wrap_cache_peek(struct work *work, struct redis_node *node, const char *user_id,
-                       struct cache_value *value);
+                       struct cache_value *value, int64_t *epoch);
 bool __wrap_cache_on(void);
 const struct epoch *__wrap_epoch_known(void);
 
@@ -84,10 +89,11 @@ bool __wrap_redis_is_up(const struct redis_node *node)
 }
 
 bool __wrap_cache_peek(struct work *work, struct redis_node *node, const char *user_id,
-                       struct cache_value *value)
+                       struct cache_value *value, int64_t *epoch)
 {
     assert_non_null(work->mem);
     STEP("peek(%s %s)", redis_name(node), user_id);
+    *epoch = fake.hit_epoch;
     if (fake.hit)
         value->version = fake.cached;
     return fake.hit;
@@ -112,6 +118,7 @@ static int setup(void **state)
     fake.hit = fake.up = fake.on = true;
     fake.failing = false;
     fake.cached = 7;
+    fake.hit_epoch = 3;
     fake.epoch = (struct epoch){.number = 3, .mode = CACHE_REPLICAS};
     return failed;
 }
@@ -203,6 +210,17 @@ static void stale_is_told(void **state)
     check_counts(0, 1, 1);
 }
 
+// The cache follows what other hands commit, and raise the epoch by, within a lease.
+static void another_epoch_tells_nothing(void **state)
+{
+    (void)state;
+    fake.cached = 6;
+    fake.hit_epoch = 2;
+    run(1);
+    check_steps("RANDOMKEY(replica-1) " ASK "peek(replica-1 u) sleep(50)");
+    check_counts(0, 1, 0);
+}
+
 static void other_keys_are_passed_over(void **state)
 {
     (void)state;
@@ -262,6 +280,7 @@ int main(void)
         AUDIT_TEST(other_keys_are_passed_over),
         AUDIT_TEST(in_mode_master_only_the_master_is_read),
         AUDIT_TEST(what_fails_is_left_alone_for_a_while),
+        AUDIT_TEST(another_epoch_tells_nothing),
     };
     loop_init();
     redis_setup(&config);

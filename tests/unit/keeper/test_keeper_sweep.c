@@ -1,6 +1,6 @@
 // wrap: pg_acquire pg_release pg_add pg_trip pg_abandon pg_was_sent pg_chore
 // wrap: pg_ok pg_count pg_is_null pg_get pg_get_len pg_get_int pg_get_bool pg_affected
-// wrap: loop_sleep_ms log_write cart_store_write clock_mono_ns epoch_fold
+// wrap: loop_sleep_ms log_write cart_store_write clock_mono_ns
 #include "../data/metrics_unit.h"
 #include "../data/pg_fake.h"
 
@@ -58,15 +58,6 @@ void __wrap_log_write(enum log_level level, const struct log_field *fields);
 struct err __wrap_cart_store_write(struct work *work, const struct cart_write *write,
                                    struct cart_answer *answer);
 int64_t __wrap_clock_mono_ns(void);
-struct err __wrap_epoch_fold(struct work *work, enum pg_use use);
-
-// Each round folds; what that is, test_epoch and tests/sql say.
-struct err __wrap_epoch_fold(struct work *work, enum pg_use use)
-{
-    (void)work;
-    assert_int_equal(use, PG_CHORE);
-    return err_ok();
-}
 
 int64_t __wrap_clock_mono_ns(void)
 {
