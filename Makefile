@@ -1,14 +1,24 @@
 # Carrito. The two commands a newcomer needs: make up, make test.
 
 V ?= debug
-ifeq ($(filter $(V),debug release asan cov),)
-$(error V=$(V): choose V=debug, release, asan or cov)
+ifeq ($(filter $(V),debug release asan cov chaos),)
+$(error V=$(V): choose V=debug, release, asan, cov or chaos)
 endif
 
 CC ?= cc
 Q := $(if $(VERBOSE),,@)
 BUILD := build/$(V)
 SRC := fcgi-app/src
+
+# MUTANT=name: the same with one mistake built in, as a chaos build in a tree of its own.
+ifdef MUTANT
+V := chaos
+BUILD := build/mutant-$(MUTANT)
+SRC := $(BUILD)/src
+ifneq ($(shell tests/consistency/mutants/apply $(MUTANT) $(SRC) >&2 && echo done),done)
+$(error MUTANT=$(MUTANT) cannot be made)
+endif
+endif
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wvla -Wformat=2
@@ -17,7 +27,10 @@ FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=3
 FLAGS_asan := -O1 -g3 -fsanitize=address,undefined -fno-sanitize-recover=all \
               -fno-omit-frame-pointer
 FLAGS_cov := -O0 -g3 --coverage
+# Can be stopped at each named step of the protocol: fcgi-app/src/base/step.h.
+FLAGS_chaos := $(FLAGS_release) -DCARRITO_STEPS
 LDFLAGS_release := -Wl,-z,relro,-z,now
+LDFLAGS_chaos := $(LDFLAGS_release)
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_cov := --coverage
 
@@ -38,15 +51,15 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/obj/%.o)
 SEED_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard seeder/*.c))
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
-.PHONY: help build up down status logs clean-data test check unit lint fmt tidy cppcheck \
-        analyze fuzz clean
+.PHONY: help build up down status logs clean-data test check chaos soak mutants unit lint \
+        fmt tidy cppcheck analyze fuzz clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-build: $(BUILD)/carrito-fcgi $(BUILD)/carrito-seed ## compile (V=debug, release, asan, cov)
+build: $(addprefix $(BUILD)/carrito-,fcgi keeper seed) ## compile (V=debug, release, asan, cov)
 
 up: ## install what is missing, build, start everything on this machine, print the URL
 	@dev/install up
@@ -70,18 +83,37 @@ test: ## all tests, about 15 minutes
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
 	+@$(MAKE) --no-print-directory V=asan build unit-programs
+	+@$(MAKE) --no-print-directory V=chaos build consistency-programs
 	+@$(MAKE) --no-print-directory fuzz-programs
 	@tests/run test
 
 check: ## the quick tests, about 2 minutes
 	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
-	+@$(MAKE) --no-print-directory V=debug build unit-programs
+	+@$(MAKE) --no-print-directory V=debug build unit-programs consistency-programs
 	@tests/run check
+
+# What proves that the cache is never stale: tests/consistency, tests/model.
+
+chaos: consistency ## every fault several times under load, and the figures of availability
+	@tests/consistency/chaos
+
+soak: consistency ## faults at random for HOURS=1
+	@tests/consistency/soak --hours $(or $(HOURS),1)
+
+mutants: consistency ## each known mistake, built in, is caught
+	@tests/consistency/mutants/run
+
+.PHONY: consistency
+consistency:
+	@dev/install test
+	+@$(MAKE) --no-print-directory V=chaos build consistency-programs
+	+@$(MAKE) --no-print-directory V=release build
 
 # Programs
 
-$(BUILD)/carrito-fcgi: $(BUILD)/obj/$(SRC)/bin/carrito-fcgi.o $(LIB_OBJS)
+$(BUILD)/carrito-fcgi $(BUILD)/carrito-keeper: $(BUILD)/%: \
+    $(BUILD)/obj/$(SRC)/bin/%.o $(LIB_OBJS)
 	@echo '  LD    $@'
 	$(Q)$(CC) $(LDFLAGS_OURS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -122,6 +154,25 @@ $(BUILD)/tests/sql/statements: $(BUILD)/obj/tests/sql/statements.o $(LIB_OBJS)
 
 unit: unit-programs ## the unit tests alone
 	@for t in $(UNIT_PROGRAMS); do $$t || exit 1; done
+
+# The load and the checker of histories: programs of their own, whatever V is.
+CONSISTENCY := build/tests/consistency
+CONSISTENCY_FLAGS = -D_GNU_SOURCE -std=gnu17 $(WARN) -fPIE $(FLAGS_release) -MMD -MP
+
+.PHONY: consistency-programs
+consistency-programs: $(CONSISTENCY)/load $(CONSISTENCY)/check
+
+$(CONSISTENCY)/load: $(addprefix $(CONSISTENCY)/,load.o load_worker.o http_client.o history.o)
+$(CONSISTENCY)/check: $(addprefix $(CONSISTENCY)/,check.o check_files.o check_order.o \
+    check_figures.o check_report.o history.o)
+$(CONSISTENCY)/load $(CONSISTENCY)/check:
+	@echo '  LD    $@'
+	$(Q)$(CC) -pie $(LDFLAGS_release) -o $@ $^
+
+$(CONSISTENCY)/%.o: tests/consistency/%.c
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CONSISTENCY_FLAGS) -c -o $@ $<
 
 # Fuzzers: clang's libFuzzer over the same sources
 
