@@ -2,11 +2,11 @@
 -- and how the cache may be used. Whatever a node holds counts under one epoch only.
 --
 -- Every change of the row raises the epoch by one (cache_move). So does every transaction
--- of other hands, psql or the seeder, that changes carts: the service's own sessions, which
--- put tombstones into the cache, say so by carrito.service. Other hands insert a row of
--- their own instead of updating the one row, so that a long transaction of theirs keeps
--- nobody from moving the epoch. THE EPOCH IS THE SUM, which only ever grows, and by one
--- with each of these transactions in the order in which they become visible.
+-- of other hands, psql or the seeder, that changes carts: the service's own sessions,
+-- which put tombstones into the cache, say so by carrito.service. Other hands insert a
+-- row of their own instead of updating the one row, so that a long transaction of theirs
+-- keeps nobody from moving the epoch. THE EPOCH IS THE SUM, which only ever grows, and by
+-- one with each of these transactions in the order in which they become visible.
 
 CREATE TABLE cache_epoch (
     only_row       boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -18,8 +18,8 @@ CREATE TABLE cache_epoch (
     changed_at     timestamptz NOT NULL    -- for people; no rule may rest on it
 );
 
--- A number that no earlier database had: Redis may still hold what belongs to one that was
--- dropped or restored. The clock only sees to that, here and after a restart; what
+-- A number that no earlier database had: Redis may still hold what belongs to one that
+-- was dropped or restored. The clock only sees to that, here and after a restart; what
 -- counts is that the number grows.
 CREATE FUNCTION cache_epoch_by_clock() RETURNS bigint
 LANGUAGE sql RETURN (extract(epoch FROM clock_timestamp()) * 1000)::bigint;

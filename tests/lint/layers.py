@@ -6,7 +6,8 @@ base includes nothing of ours, loop only base, data and http only base and loop.
 store (cart_store.c) adds loop and data; its handlers (cart_http.c) know rules, store and
 http, never data. Modules do not know each other. The keeper knows base, loop, data, and
 the rules and the store of carts, never http. routes.c knows the handlers of all, setup.c
-and bin know everything. FastCGI, libpq and hiredis each have one place that includes them.
+and bin know everything. FastCGI, libpq and hiredis each have one place that includes
+them.
 
     layers.py [SRC]        prints the violations, one a line
     layers.py --self-test  shows that each rule catches what breaks it

@@ -284,7 +284,8 @@ bool cache_read(struct work *work, const char *user_id, struct cache_value *valu
     enum verdict verdict = LAPSED;
     struct redis_node *node = NULL;
     claim->epoch = 0;
-    // In mode off nobody sends heartbeats: PostgreSQL is asked, and so the next epoch read.
+    // In mode off nobody sends heartbeats: PostgreSQL is asked, and so the next epoch
+    // read.
     if (config->cache && (epoch_known()->number == 0 || mode_now() != CACHE_OFF))
         node = read_cart(work, user_id, &verdict, value, &claim->epoch);
     if (!node) {

@@ -48,8 +48,8 @@ void cache_setup(const struct config *config);
 // Whether CACHE=on.
 bool cache_on(void);
 
-// Looks for user_id's cart. True for a hit, with *value on work->mem. Sets work->cache and
-// work->redis_node, and on a miss claim->epoch, for cache_claim_token().
+// Looks for user_id's cart. True for a hit, with *value on work->mem. Sets work->cache
+// and work->redis_node, and on a miss claim->epoch, for cache_claim_token().
 bool cache_read(struct work *work, const char *user_id, struct cache_value *value,
                 struct cache_claim *claim);
 

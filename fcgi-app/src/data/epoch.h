@@ -1,10 +1,10 @@
 // The epoch: a number that PostgreSQL gives to each state of the cache.
 //
 // One row says which node is the master, by address and replication id, and how the cache
-// may be used (sql/0004-cache-epoch.sql). Every change of it raises the number by one, and
-// so does every change of carts by other hands than the service's. Invariant: two states
-// never have the same number, and what was put into Redis under one number is never used
-// under another.
+// may be used (sql/0004-cache-epoch.sql). Every change of it raises the number by one,
+// and so does every change of carts by other hands than the service's. Invariant: two
+// states never have the same number, and what was put into Redis under one number is
+// never used under another.
 #pragma once
 
 #include <stdbool.h>
@@ -48,9 +48,9 @@ struct err epoch_read(struct work *work, enum pg_use use, struct epoch *out,
                       bool *restarted) must_check;
 
 // Moves from the epoch numbered `from` to a new one with this mode, master and replid, in
-// a transaction of its own on a connection of `use`. *now is the epoch afterwards: the new
-// one, or what somebody else has moved to meanwhile. Errors as epoch_read(); then whether
-// it moved is unknown.
+// a transaction of its own on a connection of `use`. *now is the epoch afterwards: the
+// new one, or what somebody else has moved to meanwhile. Errors as epoch_read(); then
+// whether it moved is unknown.
 struct err epoch_move(struct work *work, enum pg_use use, int64_t from,
                       enum cache_mode mode, const char *master, const char *replid,
                       struct epoch *now, bool *moved) must_check;

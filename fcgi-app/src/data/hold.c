@@ -1,13 +1,13 @@
 // Tombstones and the hold before COMMIT.
 //
 // In mode replicas the tombstones of a process are gathered: all that are due are set by
-// one script, with INFO, WAIT and INFO behind it, on the master's second connection, which
-// WAIT may block; the next ones gather meanwhile. Invariant: at most one batch is on its
-// way, and each member of a batch waits until the batch is done with it.
+// one script, with INFO, WAIT and INFO behind it, on the master's second connection,
+// which WAIT may block; the next ones gather meanwhile. Invariant: at most one batch is
+// on its way, and each member of a batch waits until the batch is done with it.
 //
 // WAIT is only there to make the replicas say how far they are. It counts, it does not
-// name; after a write that was refused it says "all". So what counts is the second INFO: who
-// is listed, and which offset each has acknowledged.
+// name; after a write that was refused it says "all". So what counts is the second INFO:
+// who is listed, and which offset each has acknowledged.
 
 #include "data/hold.h"
 
@@ -30,8 +30,8 @@
 #define TOMBSTONE_MS "10000"
 #define BATCH_MAX 32U
 
-// How long replicas may take to acknowledge; after that rule (b) is the sooner one to wait
-// for, and the connection is needed for the next batch.
+// How long replicas may take to acknowledge; after that rule (b) is the sooner one to
+// wait for, and the connection is needed for the next batch.
 #define WAIT_MS 100
 #define WAIT_TEXT "100"
 
@@ -230,8 +230,8 @@ static void set_alone(struct work *work, struct redis_node *node,
     me->set_at = clock_mono_ns();
 }
 
-// Tries twice, on two connections: a SET of which nothing is known proves nothing, however
-// long one waits.
+// Tries twice, on two connections: a SET of which nothing is known proves nothing,
+// however long one waits.
 static bool set_tombstone(struct work *work, const struct epoch *epoch, struct member *me)
 {
     struct redis_node *master = redis_find(epoch->master);
@@ -313,6 +313,7 @@ struct err hold_commit(struct work *work, const struct epoch *read, const char *
     int64_t begun = clock_mono_ns();
     struct epoch epoch = *read;
     *set = false;
+    *tombstone = '\0';
     for (int tries = 0; tries < TRIES_MAX; tries++) {
         struct member me = {.co = co_self(), .key = key, .tombstone = tombstone};
         if (epoch.mode == CACHE_OFF ||

@@ -1,9 +1,9 @@
 // Leases (Gray and Cheriton, SOSP 1989): for how long a hit may be believed.
 //
-// The keeper of each host writes a heartbeat to the master under the host's own key, every
-// TICK_MS; it reaches the replicas behind every tombstone before it. Invariant: a node
-// that shows a heartbeat younger than LEASE_MS holds every tombstone that was set under
-// that epoch more than LEASE_MS ago.
+// The keeper of each host writes a heartbeat to the master under the host's own key,
+// every TICK_MS; it reaches the replicas behind every tombstone before it. Invariant: a
+// node that shows a heartbeat younger than LEASE_MS holds every tombstone that was set
+// under that epoch more than LEASE_MS ago.
 #pragma once
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 // The Redis nodes: owns their connections and breakers.
 //
-// Each connection has a coroutine that connects, logs in, probes, and then sleeps until the
-// connection fails, over and over. Invariant: node->up implies node->wire.ac is
+// Each connection has a coroutine that connects, logs in, probes, and then sleeps until
+// the connection fails, over and over. Invariant: node->up implies node->wire.ac is
 // connected; whoever meets a fault calls node_fail(), which clears up, drops the
 // connection (hiredis then answers every waiting command with NULL) and wakes that
 // coroutine.

@@ -97,11 +97,11 @@ struct err redis_eval(struct work *work, struct redis_node *node,
                       struct redis_reply *reply) must_check;
 
 // The same in two halves, so that several commands are on their way at once. redis_ask()
-// and redis_ask_eval() send; NULL if the node is down. redis_answer() waits until `deadline`
-// (clock_mono_ns()) for the answer, which is on work->mem; it must be called once for
-// each asked command, in any order, by the coroutine that asked. late_is_fault: an answer
-// that does not come in time is the node's failure. A script that the node does not know
-// is an error here (NOSCRIPT).
+// and redis_ask_eval() send; NULL if the node is down. redis_answer() waits until
+// `deadline` (clock_mono_ns()) for the answer, which is on work->mem; it must be called
+// once for each asked command, in any order, by the coroutine that asked. late_is_fault:
+// an answer that does not come in time is the node's failure. A script that the node does
+// not know is an error here (NOSCRIPT).
 struct redis_asked;
 struct redis_asked *redis_ask(struct work *work, struct redis_node *node,
                               const struct redis_arg *args, size_t n_args);

@@ -3,8 +3,8 @@
 // Twenty times a second, on one node after another: some cart that the node holds, first
 // its committed version, then a read of that node. No hit may be of an older version, as
 // a change is committed only when no node can show the cart from before it. (What other
-// hands commit is seen within a lease: it raises the epoch, and then nothing is compared.)
-// So one single stale hit means that the protocol, or this program, is broken.
+// hands commit is seen within a lease: it raises the epoch, and then nothing is
+// compared.) So one single stale hit means that the protocol, or this program, is broken.
 #pragma once
 
 #include <stdbool.h>
