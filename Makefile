@@ -78,7 +78,7 @@ logs: ## follow all logs
 clean-data: ## drop the local database and cache (after make down)
 	@dev/stack clean-data
 
-test: ## all tests, about 15 minutes
+test: ## all tests, about 25 minutes
 	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
@@ -87,7 +87,7 @@ test: ## all tests, about 15 minutes
 	+@$(MAKE) --no-print-directory fuzz-programs
 	@tests/run test
 
-check: ## the quick tests, about 2 minutes
+check: ## the quick tests, about 3 minutes
 	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs consistency-programs
