@@ -1,46 +1,48 @@
 /* The cart cache's protocol, checked by spin: no read is older than what was answered.
  *
- * STATED. One cart. Whenever some configured Redis node would be a hit (the leases' test
- * passes), its value is the cart as last committed: so every read that begins after a
- * write was answered, or after another read showed it, sees that write or a later one.
- * Reads by PostgreSQL see its newest commit and need no proof. Transactions of other hands
+ * STATED. One cart. Whenever the answer of some configured Redis node would be a hit,
+ * its value is the cart as last committed: so each read that begins after a write was
+ * answered, or after another read showed it, sees that write or a later one. Reads by
+ * PostgreSQL see its newest commit and need no proof. A transaction of other hands
  * (psql) may be missing from hits for one lease, not longer.
  *
- * HOW. The processes below do anything the protocol and the faults of a configuration
- * allow, in any order and at any pace; `judge` looks at every state. The service's steps
- * are in service.pml, what Redis nodes and the links between them do in redis.pml, who
- * changes the epoch in postgresql.pml. tests/model/run lists the configurations; each is
+ * HOW. The processes do whatever the protocol and the faults of a configuration allow,
+ * in any order and at any pace; `judge` looks at every state. The service's steps are in
+ * service.pml, what Redis nodes and the links between them do in redis.pml, who changes
+ * the epoch in postgresql.pml. tests/model/run lists the configurations; each is
  * searched to its end. -DMUTANT=<name> leaves one rule out, and spin shows what breaks.
  *
  * ABSTRACTED, and why nothing is lost:
  * - Versions. A value is CURRENT, or older than the last commit: the statement needs no
- *   more. So the number of writes, reads, heartbeats and ticks has no bound.
- * - COMMIT and answer are one step (but in HOLD_AFTER_COMMIT): a stale hit between them
- *   would be legal and is counted as wrong.
- * - Time. Clocks count ticks up to MAX_AGE and then stay. A hit needs a stamp at most LEASE
- *   ticks old, a hold lasts HOLD ticks, LEASE < HOLD. Their lengths do not matter: a stale
- *   hit is one lease [stamp, hit] with no whole hold [tombstone, COMMIT] inside it, and all
- *   other steps take any time, so LEASE 0 and HOLD 1 allow the same orders of steps as 300
- *   and 320 ms (a tick just before the stamp and one just after the hit). Configuration
- *   `ticks` has a finer clock all the same, and the reader that takes its clock first.
- * - Replication. A replica applies its master's commands in order, at its own pace. At most
- *   Q wait; beyond that the master waits, or the link breaks, as it may at any time. Of two
- *   heartbeats of one epoch in a row the first is dropped: what it allows, the second
- *   does. A resynchronisation is a full one: a partial one shows only states that the
- *   replica could have shown before it.
- * - Steps are merged where the moment between adds nothing: lock test and SELECT (the
- *   lock is shared until the SELECT is over), lock and epoch in WRITE, the keeper's clock
- *   and question (an earlier stamp allows less). Readers may claim on any node that takes
- *   writes, and a reader or writer may die before each step.
- * - One host: another host's heartbeat is another key, and its readers look at no other.
- * - Tombstones and tokens expire whenever EVICTIONS say so. Nonces are numbers that are used
- *   again only when no node or link holds them any more.
- * - A change of mode that becomes visible late: nobody looks at when it was begun, so only
- *   TRUST_CHANGED_AT knows of the time between.
+ *   more. So the number of reads, writes, heartbeats and ticks has no bound.
+ * - COMMIT and answer are one step (but in HOLD_AFTER_COMMIT): a stale hit between the
+ *   two would be legal, and is counted as wrong.
+ * - Time. Ages count ticks, up to MAX_AGE. A hit needs a stamp at most LEASE ticks old,
+ *   a hold lasts HOLD ticks, LEASE < HOLD. How long they are does not matter: a stale
+ *   hit is a lease [stamp, hit] with no whole hold [tombstone, COMMIT] in it, and
+ *   nothing else has an upper bound. So LEASE 0 and HOLD 1 (a tick just before the
+ *   stamp, the next one just after the hit) allow the same orders of steps as 300 and
+ *   320 ms. Configuration `ticks` has a finer clock all the same, and a reader that
+ *   takes its clock long before its MGET.
+ * - Replication. A replica runs its master's commands in order, at its own pace. At most
+ *   Q are on the way; then the master waits, or the link breaks, as it may at any time.
+ *   Of two heartbeats of one epoch in a row the first is left out: what it allows, the
+ *   second does. A resynchronisation is a full one, in a moment: during it, or during a
+ *   partial one, a replica shows only what it could have shown before.
+ * - Steps are one where the moment between them adds nothing: lock test and SELECT (the
+ *   lock stays shared until the SELECT is over), lock and epoch in WRITE, the keeper's
+ *   clock and question (a stamp from before allows less). Readers may claim on any node
+ *   that takes writes, and readers and writers may die at each step.
+ * - Hosts. A hit rests on the heartbeats of one host; those are modelled. Claims, fills
+ *   and tombstones may be any host's.
+ * - Tombstones and tokens expire when EVICTIONS say so. Nonces are numbers, used again
+ *   only when no node or link holds them any more.
+ * - A change of mode whose commit becomes visible late: nobody looks at when it was
+ *   begun, so only TRUST_CHANGED_AT knows of the time between.
  *
- * ASSUMED. A node of the service is never made a replica of one that it does not know,
- * unless a master lists that one, and has since it was synchronised: HIDDEN_STRANGER shows
- * what else would happen.
+ * ASSUMED. No node of the service is made a replica of a node that it does not know,
+ * unless a master lists that one, and has since it was synchronised. HIDDEN_STRANGER
+ * shows what else would happen.
  */
 
 /* The size of a configuration; see `run`. */
@@ -101,29 +103,33 @@
 #endif
 
 /* Mutants: what is left out or done wrongly, at the place that names it. */
-#define HOLD_AFTER_COMMIT     1
-#define NO_HOLD               2
-#define FILL_BY_VERSION       3
-#define NO_LOCK_TEST          4
-#define ONE_STATEMENT         5
-#define NO_EPOCH              6
-#define EPOCH_IN_REDIS        7
-#define MODE_SAME_EPOCH       8
-#define TRUST_CHANGED_AT      9
-#define MASTER_BY_ADDRESS    10
-#define COALESCED_MISS       11
-#define WAIT_FRESH_CONNECTION 12
-#define SET_REFUSED_IGNORED  13
-#define WAIT_COUNTS          14
-#define STAMP_AFTER_QUESTION 15
-#define NO_RULE_C_WAIT       16
-#define TTL_LEASE            17
-#define STRANGER_IGNORED     18 /* rule (a) does not mind other nodes in the list */
-#define HIDDEN_STRANGER      19 /* without the assumption above */
-#define SAME_NONCE           20 /* the second try of a tombstone has the first one's nonce */
-#define TAG_BY_LATEST        21 /* a value gets the newest epoch, not its transaction's */
-#define CLOCK_BEFORE_REQUEST 22 /* a read's clock is from before the request */
-#define FIRST_READ_BY_ASKING 23 /* rule (c) counts from when the epoch was asked for */
+#define HOLD_AFTER_COMMIT      1
+#define NO_HOLD                2
+#define FILL_BY_VERSION        3 /* a fill looks at versions, not for its token */
+#define NO_LOCK_TEST           4
+#define ONE_STATEMENT          5 /* the cart is older than the lock test */
+#define NO_EPOCH               6 /* the hit test compares no epochs */
+#define EPOCH_IN_REDIS         7 /* keepers ask no PostgreSQL */
+#define MODE_SAME_EPOCH        8
+#define TRUST_CHANGED_AT       9 /* rule (c) counts from when the change was begun */
+#define MASTER_BY_ADDRESS     10 /* a hit in mode master tests no role, no replid */
+#define COALESCED_MISS        11
+#define WAIT_FRESH_CONNECTION 12 /* WAIT says "all" at once */
+#define SET_REFUSED_IGNORED   13
+#define WAIT_COUNTS           14 /* any replicas will do for rule (a) */
+#define STAMP_AFTER_QUESTION  15
+#define NO_RULE_C_WAIT        16
+#define TTL_LEASE             17 /* a replica judges the lease by its own clock */
+#define STRANGER_IGNORED      18 /* rule (a) does not mind other nodes in the list */
+#define HIDDEN_STRANGER       19 /* without the assumption above */
+#define SAME_NONCE            20 /* the tombstone's second try has the first one's */
+#define TAG_BY_LATEST         21 /* a value gets the newest epoch there is */
+#define CLOCK_BEFORE_REQUEST  22 /* a read's clock is from before the request */
+#define FIRST_READ_BY_ASKING  23 /* rule (c) counts from the question */
+#define HEARTBEAT_UNCHECKED   24 /* it goes to any master */
+#define TOMBSTONE_UNCHECKED   25 /* it goes to any master */
+#define TOKEN_AFTER_READ      26
+#define HANDS_UNNOTICED       27 /* other hands do not raise the epoch */
 #ifndef MUTANT
 #define MUTANT 0
 #endif
@@ -140,8 +146,8 @@
 #define V_EPOCH(c) (((c) - 16) / 4)
 #define V_STATE(c) ((c) & 3)
 #define CURRENT 0
-#define LATELY 1 /* only other hands' transaction, or one younger than the slow reader, */
-#define OLD 2    /* is missing                                                         */
+#define LATELY 1 /* what is missing is other hands', or younger than the slow reader */
+#define OLD 2
 #define HB(e, mode, age) (128 + 16 * (e) + 8 * ((mode) == REPLICAS) + (age))
 #define IS_HB(c) ((c) >= 128)
 #define HB_EPOCH(c) (((c) - 128) / 16)
@@ -178,7 +184,7 @@ byte earliest[LEASE + 1];               /* epoch at the start of this tick, of t
 bool reading[READERS], writing[WRITERS];
 byte hold_age[WRITERS];
 byte written[WRITERS];                  /* the value to fill with, once committed */
-byte found[READERS];                    /* the same of a reader; NOT_YET before it is had */
+byte found[READERS];                    /* the same of a reader; NOT_YET read */
 byte late, late_replid;                 /* a tombstone of which nothing is known */
 byte slow_age;                          /* of the slow reader's clock */
 bool slow_clock, slow_reads;            /* it has taken it; its request has come */
@@ -187,7 +193,7 @@ bool unseen;                            /* committed, but no answer shows it yet
 byte i, c, d;                           /* within one step only */
 
 /* The hit test of READ for node n, of what it holds now. */
-#define FRESH(n) (HB_AGE(hb[n]) <= LEASE || is(TTL_LEASE))
+#define FRESH(n) (HB_AGE(hb[n]) <= LEASE)
 #define IS_MASTER_OF(n, e) \
     (is(MASTER_BY_ADDRESS) -> address_of[e] == n : replid[n] == replid_of[e])
 #define MAY_ANSWER(n) \
@@ -231,7 +237,8 @@ proctype judge() {
        printf("reached: a hit without other hands' change\n")
     :: replid[0] && replid[1] && IS_V(cart[0]) && IS_V(cart[1]) &&
        V_STATE(cart[0]) != V_STATE(cart[1]) -> printf("reached: two masters differ\n")
-    :: IS_V(cart[1]) && V_STATE(cart[1]) == OLD && V_EPOCH(cart[1]) == epoch && !HIT(1) ->
+    :: IS_V(cart[1]) && V_STATE(cart[1]) == OLD && V_EPOCH(cart[1]) == epoch &&
+       !HIT(1) ->
        printf("reached: only the lease stops a hit\n")
     :: HIT(0) && !MAY_ANSWER(0) -> printf("reached: nothing, which must be listed\n")
     od
@@ -291,7 +298,10 @@ proctype clock() {
            for (i : 0 .. READERS - 1) { grow_obsolete(found[i]) }
            for (i : 0 .. WRITERS - 1) { grow_obsolete(written[i]) }
            for (i : 0 .. NODES - 1) {
-               grow_old(hb[i]);
+               if
+               :: is(TTL_LEASE) && !replid[i] /* the replica's clock stands still */
+               :: else -> grow_old(hb[i])
+               fi;
                grow_obsolete(cart[i]);
                d = 0;
                for (c : 0 .. STRIDE - 1) {

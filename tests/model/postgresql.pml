@@ -1,10 +1,10 @@
-/* PostgreSQL: the cart's lock, its commits, and who changes the epoch. Commits become
- * visible to all at once, in one order; a change of mode perhaps long after it was begun. */
+/* PostgreSQL: commits, and who changes the epoch. Commits become visible to all at once,
+ * in one order; a change of mode perhaps long after it was begun. */
 
 /* A change of the cart is committed: what is CURRENT anywhere is now in state `then`. */
 inline outdate(value, then) {
     if
-    :: IS_V(value) && value != NOT_YET && V_STATE(value) < then ->
+    :: IS_V(value) && V_STATE(value) < then ->
        value = value - V_STATE(value) + then
     :: else
     fi
@@ -59,12 +59,18 @@ proctype changes() {
            n = 0
        }
     :: atomic { MAY_MOVE -> move(OFF, 0, 0); moving = false }
-    :: d_step { HANDS && !hands_done && epoch + 1 < EPOCHS ->
-           printf("other hands change the cart\n");
-           move(mode_of[epoch], replid_of[epoch], address_of[epoch]);
-           outdate_all(LATELY);
-           hands_age = 0;
-           hands_done = true
+    :: atomic { HANDS && !hands_done && epoch + 1 < EPOCHS ->
+           printf("other hands change the cart, and so the epoch\n");
+           d_step {
+               mode_of[epoch + 1] = mode_of[epoch];
+               replid_of[epoch + 1] = replid_of[epoch];
+               address_of[epoch + 1] = address_of[epoch];
+               epoch = epoch + !is(HANDS_UNNOTICED);
+               visible_age = 0;
+               outdate_all(LATELY);
+               hands_age = 0;
+               hands_done = true
+           }
        }
     od
 }

@@ -15,8 +15,8 @@
     (cart[0] == c || cart[1] == c || cart[2] == c || \
      WAITS_FOR(0, c) || WAITS_FOR(1, c) || WAITS_FOR(2, c))
 
-/* Node n runs a command, what to put into the cart's key or the heartbeat's, and passes it
- * on to its replicas. In a d_step, where there is ROOM. */
+/* Node n runs a command, what to put into the cart's key or the heartbeat's, and passes
+ * it on to its replicas. In a d_step, where there is ROOM. */
 inline put(n, what) {
     c = what;
     if
@@ -42,8 +42,8 @@ inline put(n, what) {
 inline say(what) {
     if
     :: what == NONE -> printf("nothing\n")
-    :: what > NONE && what < 8 -> printf("the token of reader %d\n", what - 1)
-    :: IS_X(what) -> printf("tombstone %d\n", what - 8)
+    :: what > NONE && what < 8 -> printf("the token of reader %d\n", what - T(0))
+    :: IS_X(what) -> printf("tombstone %d\n", what - X(0))
     :: IS_V(what) && V_STATE(what) == CURRENT ->
        printf("the newest cart, epoch %d\n", V_EPOCH(what))
     :: IS_V(what) && V_STATE(what) == LATELY ->
@@ -104,14 +104,16 @@ proctype replication() {
 
 #define ATTACHED(n) (LINKS && n < NODES && up[n] != NOBODY)
 #define BELOW(n, m) (up[n] == m || (up[n] != NOBODY && up[up[n] % SLOTS] == m))
-/* What `ASSUMED` excludes: m is unknown, and no master has listed it since it was there. */
+/* What `ASSUMED` excludes: m is unknown, and no master has listed it all the time. */
 #define HIDDEN(m) \
     (m >= CONFIGURED && (!listed_by[m] || replid[up[m] % SLOTS] != listed_by[m]))
 #define CAN_FOLLOW(n, m) \
-    (LINKS && n < NODES && m < NODES && !replid[n] && up[n] == NOBODY && !BELOW(m, n) && \
-     (replid[m] || CHAINS) && (!HIDDEN(m) || n >= CONFIGURED || is(HIDDEN_STRANGER)))
+    (LINKS && n < NODES && m < NODES && !replid[n] && up[n] == NOBODY && \
+     !BELOW(m, n) && (replid[m] || CHAINS) && \
+     (!HIDDEN(m) || n >= CONFIGURED || is(HIDDEN_STRANGER)))
 
-/* Of two replicas that are the same to the service, the first to be promoted is node 1. */
+/* Of two replicas that are the same to the service, the first to be promoted is node 1.
+ */
 #define LIKE_NODE_1 (CONFIGURED == 3 && promotions == 0)
 #define CAN_CHANGE(n) (promotions < PROMOTIONS && n < NODES)
 
@@ -124,11 +126,8 @@ proctype failures() {
            :: ATTACHED(1) -> n = 1
            :: ATTACHED(2) -> n = 2
            fi;
-           d_step {
-               leave(n);
-               printf("node %d loses its master\n", n);
-               n = 0
-           }
+           printf("node %d loses its master\n", n);
+           d_step { leave(n); n = 0 }
        }
     :: atomic { /* a full resynchronisation */
            if
@@ -139,14 +138,14 @@ proctype failures() {
            :: CAN_FOLLOW(2, 0) -> n = 2; m = 0
            :: CAN_FOLLOW(2, 1) -> n = 2; m = 1
            fi;
+           printf("node %d is resynchronised from node %d: ", n, m);
+           say(cart[m]);
            d_step {
                up[n] = m;
                listed_by[n] = (n < CONFIGURED -> 0 : replid[m]);
                cart[n] = cart[m];
                hb[n] = hb[m];
                drop_replicas(n);
-               printf("node %d is resynchronised from node %d: ", n, m);
-               say(cart[n]);
                n = 0; m = 0
            }
        }
@@ -156,13 +155,13 @@ proctype failures() {
            :: CAN_CHANGE(1) && !replid[1] -> n = 1
            :: CAN_CHANGE(2) && !replid[2] && !LIKE_NODE_1 -> n = 2
            fi;
+           printf("node %d is promoted, it holds ", n);
+           say(cart[n]);
            d_step {
                promotions++;
                last_replid++;
                replid[n] = last_replid;
                leave(n);
-               printf("node %d is promoted, it holds ", n);
-               say(cart[n]);
                n = 0
            }
        }
@@ -172,6 +171,7 @@ proctype failures() {
            :: RESTARTS && CAN_CHANGE(1) && replid[1] -> n = 1
            :: RESTARTS && CAN_CHANGE(2) && replid[2] -> n = 2
            fi;
+           printf("node %d, a master, is restarted\n", n);
            d_step {
                promotions++;
                last_replid++;
@@ -179,7 +179,6 @@ proctype failures() {
                cart[n] = NONE;
                hb[n] = NONE;
                drop_replicas(n);
-               printf("node %d, a master, is restarted\n", n);
                n = 0
            }
        }
@@ -189,11 +188,8 @@ proctype failures() {
            :: replid[1] && (replid[0] || replid[2]) -> n = 1
            :: replid[2] && (replid[0] || replid[1]) -> n = 2
            fi;
-           d_step {
-               replid[n] = 0;
-               printf("node %d is no master any more\n", n);
-               n = 0
-           }
+           printf("node %d is no master any more\n", n);
+           d_step { replid[n] = 0; n = 0 }
        }
     :: atomic {
            if
@@ -201,11 +197,8 @@ proctype failures() {
            :: EVICTIONS && TAKES_WRITES(1) && cart[1] -> n = 1
            :: EVICTIONS && TAKES_WRITES(2) && cart[2] -> n = 2
            fi;
-           d_step {
-               put(n, NONE);
-               printf("node %d loses the key\n", n);
-               n = 0
-           }
+           printf("node %d loses the key\n", n);
+           d_step { put(n, NONE); n = 0 }
        }
     :: atomic { /* a command that its sender has given up comes after all */
            if
@@ -213,12 +206,9 @@ proctype failures() {
            :: late && MASTER_IS(1, late_replid) -> n = 1
            :: late && MASTER_IS(2, late_replid) -> n = 2
            fi;
-           d_step {
-               put(n, late);
-               printf("node %d gets, late, tombstone %d\n", n, late - 8);
-               late = 0; late_replid = 0; n = 0
-           }
+           printf("node %d gets, late, tombstone %d\n", n, late - X(0));
+           d_step { put(n, late); late = 0; late_replid = 0; n = 0 }
        }
-    :: d_step { late -> late = 0; late_replid = 0; printf("it never comes\n") }
+    :: d_step { late -> /* or never */ late = 0; late_replid = 0 }
     od
 }

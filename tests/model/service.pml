@@ -1,13 +1,15 @@
 /* What the service's programs do: HEARTBEAT, READ and WRITE, step by step. */
 
-/* HEARTBEAT. The clock, then the question, then the script, which runs only on the master
- * that the epoch names. Any number of keepers is at it, each as slow as it likes: so at any
- * time there is one with a stamp that is `age` old and any epoch that was in force since:
- * at least earliest[age]. */
+/* HEARTBEAT. The clock, then the question, then the script, which runs only on the
+ * master that the epoch names. Any number of keepers is at it, each as slow as it likes:
+ * so at any time there is one with a stamp that is `age` old and any epoch that was in
+ * force since then, earliest[age] or later. */
 #define WAS_READ(e, age) \
-    (e <= epoch && (e >= earliest[age] || is(STAMP_AFTER_QUESTION) || is(EPOCH_IN_REDIS)))
+    (e <= epoch && \
+     (e >= earliest[age] || is(STAMP_AFTER_QUESTION) || is(EPOCH_IN_REDIS)))
 #define MAY_BEAT(n, e) \
-    (TAKES_WRITES(n) && (replid[n] == replid_of[e] || is(EPOCH_IN_REDIS)))
+    (TAKES_WRITES(n) && \
+     (replid[n] == replid_of[e] || is(EPOCH_IN_REDIS) || is(HEARTBEAT_UNCHECKED)))
 #define CAN_BEAT(e) \
     (e < EPOCHS && WAS_READ(e, LEASE) && mode_of[e] != OFF && \
      (MAY_BEAT(0, e) || MAY_BEAT(1, e) || MAY_BEAT(2, e)))
@@ -29,6 +31,7 @@ proctype keepers() {
            fi;
            if
            :: WAS_READ(e, 0) -> age = 0
+           :: LEASE > 1 && WAS_READ(e, 1) -> age = 1
            :: LEASE > 0 -> age = LEASE
            fi;
            d_step {
@@ -44,7 +47,8 @@ proctype keepers() {
     (mode_of[epoch] != OFF && TAKES_WRITES(n) && \
      (cart[n] == NONE || (IS_V(cart[n]) && V_EPOCH(cart[n]) < epoch)))
 #define CAN_KEEP \
-    ((lock == 0 || is(NO_LOCK_TEST) || is(ONE_STATEMENT)) && epoch == e)
+    ((lock == 0 || is(NO_LOCK_TEST) || is(ONE_STATEMENT)) && \
+     (epoch == e || is(TOKEN_AFTER_READ)))
 #define CAN_FILL(r, n) \
     (is(FILL_BY_VERSION) \
      -> TAKES_WRITES(n) && IS_V(found[r]) && \
@@ -52,20 +56,20 @@ proctype keepers() {
          (IS_V(cart[n]) && V_STATE(cart[n]) > V_STATE(found[r]))) \
      : HOLDS(n, T(r)))
 
-/* The second of two like processes begins only when the first cannot: any run of theirs is
- * such a run under other names. */
+/* The second of two like processes begins only when the first cannot: any other run of
+ * theirs is such a run under other names. */
 #define READER_FREE(r) (!reading[r] && !IN_USE(T(r)))
 
 /* READ that was no hit. (1) A token; without one the read changes nothing, and is left
  * out. Only a claim under the epoch in force can be of use; others are no different from
- * one that is dropped. (2) Is the lock free, and the cart: one moment, see cart-cache.pml.
- * The test may fail for no reason. (4) The fill. */
+ * one that is dropped. (2) Is the lock free, and the cart; and is the epoch the claim's?
+ * The test may fail for no reason. (3) The answer. (4) The fill. */
 proctype reader(byte r) {
     byte e, n;
 again:
     do
     :: atomic {
-           READER_FREE(r) && (r == 0 || !READER_FREE(0)) ->
+           READER_FREE(r) && (r == 0 || !READER_FREE(0)) && !is(TOKEN_AFTER_READ) ->
            if
            :: CAN_CLAIM(0) -> n = 0
            :: CAN_CLAIM(1) -> n = 1
@@ -101,7 +105,24 @@ again:
               goto again
           }
        fi;
-       if
+       goto kept
+    :: d_step { is(TOKEN_AFTER_READ) && READER_FREE(r) && CAN_KEEP ->
+           found[r] = V(epoch, CURRENT);
+           reading[r] = true;
+           printf("reader %d, step 2: the cart, to be kept\n", r)
+       };
+       atomic {
+           if
+           :: CAN_CLAIM(0) -> n = 0
+           :: CAN_CLAIM(1) -> n = 1
+           :: CAN_CLAIM(2) -> n = 2
+           fi;
+           d_step {
+               put(n, T(r)); n = 0;
+               printf("reader %d, step 1, too late: node %d has its token\n", r, n)
+           }
+       };
+kept:  if
        :: is(ONE_STATEMENT) -> d_step {
               lock == 0 -> printf("reader %d: the lock is free\n", r)
           }
@@ -116,15 +137,13 @@ again:
            fi;
            if
            :: n != NOBODY ->
-              d_step {
-                  if
-                  :: is(TAG_BY_LATEST) -> found[r] = V(epoch, V_STATE(found[r]))
-                  :: else
-                  fi;
-                  put(n, found[r]);
-                  printf("reader %d, step 4: node %d has ", r, n);
-                  say(found[r])
-              }
+              if
+              :: is(TAG_BY_LATEST) -> found[r] = V(epoch, V_STATE(found[r]))
+              :: else
+              fi;
+              printf("reader %d, step 4: node %d has ", r, n);
+              say(found[r]);
+              d_step { put(n, found[r]) }
            :: else
            fi;
            found[r] = NOT_YET; reading[r] = false; e = 0; n = 0
@@ -132,8 +151,10 @@ again:
     od
 }
 
-/* A hit whose MGET is run long after the request was accepted and the clock read. */
-#define SLOW_HIT(n) (MAY_ANSWER(n) && HB_AGE(hb[n]) <= slow_age + LEASE)
+/* A hit whose MGET is run long after the request was accepted and the clock read: up to
+ * MAX_AGE - LEASE ticks. */
+#define SLOW_HIT(n) \
+    (MAY_ANSWER(n) && slow_age < MAX_AGE - LEASE && HB_AGE(hb[n]) <= slow_age + LEASE)
 
 /* While it is on its way, what it may still show is LATELY. */
 inline age_lately(value) {
@@ -156,8 +177,8 @@ proctype slow_reader() {
        fi;
        atomic {
            if
-           :: slow_age < MAX_AGE - LEASE && SLOW_HIT(0) && V_STATE(cart[0]) == OLD -> stale(0)
-           :: slow_age < MAX_AGE - LEASE && SLOW_HIT(1) && V_STATE(cart[1]) == OLD -> stale(1)
+           :: SLOW_HIT(0) && V_STATE(cart[0]) == OLD -> stale(0)
+           :: SLOW_HIT(1) && V_STATE(cart[1]) == OLD -> stale(1)
            :: SLOW_HIT(1) && V_STATE(cart[1]) == LATELY && slow_age > 0 ->
               printf("reached: a slow hit\n")
            :: true
@@ -188,9 +209,8 @@ proctype slow_reader() {
      (is(WAIT_COUNTS) && COUNTED(n, x) >= CONFIGURED - 1) || \
      (n != NOBODY && replid[n] == replid_of[e] && \
       NAMED(0, n, x) && NAMED(1, n, x) && NAMED(2, n, x)))
-#define SETTABLE \
-    (MASTER_IS(0, replid_of[e]) || MASTER_IS(1, replid_of[e]) || \
-     MASTER_IS(2, replid_of[e]))
+#define MAY_SET(n) \
+    (TAKES_WRITES(n) && (replid[n] == replid_of[e] || is(TOMBSTONE_UNCHECKED)))
 #define NO_MASTER(r) (replid[0] != r && replid[1] != r && replid[2] != r)
 
 /* What this writer takes for the time since it first read the epoch: at the longest, as
@@ -229,8 +249,9 @@ inline read_epoch() {
     printf("writer %d, step 1: the lock, epoch %d, mode %e\n", w, e, mode)
 }
 
-/* WRITE. (1) The lock, and the epoch under it. (2) The tombstone. (3) The hold. (4) COMMIT,
- * (5) the answer. (6) The fill. Tries of the tombstone have nonces of their own. */
+/* WRITE. (1) The lock, and the epoch under it. (2) The tombstone. (3) The hold. (4)
+ * COMMIT, (5) the answer. (6) The fill. Tries of the tombstone have nonces of their own.
+ */
 proctype writer(byte w) {
     byte e, tag, mode, n, nonce;
     do
@@ -252,11 +273,11 @@ proctype writer(byte w) {
        fi;
 set:   if
        :: mode == OFF -> n = NOBODY
-       :: atomic { mode != OFF && SETTABLE ->
+       :: atomic {
               if
-              :: MASTER_IS(0, replid_of[e]) -> n = 0
-              :: MASTER_IS(1, replid_of[e]) -> n = 1
-              :: MASTER_IS(2, replid_of[e]) -> n = 2
+              :: mode != OFF && MAY_SET(0) -> n = 0
+              :: mode != OFF && MAY_SET(1) -> n = 1
+              :: mode != OFF && MAY_SET(2) -> n = 2
               fi;
               d_step {
                   put(n, nonce);
@@ -264,17 +285,20 @@ set:   if
                   :: mode == REPLICAS -> hold_age[w] = 0
                   :: else
                   fi;
-                  printf("writer %d, step 2: node %d has tombstone %d\n", w, n, nonce - 8)
+                  printf("writer %d, step 2: node %d has tombstone %d\n",
+                         w, n, nonce - X(0))
               }
           }
-       :: atomic { FAILURES && mode != OFF && w == 0 && !late && nonce < X(2 * WRITERS) ->
+       :: atomic { FAILURES && mode != OFF && w == 0 && !late &&
+                   nonce < X(2 * WRITERS) ->
               late = nonce;
               late_replid = replid_of[e];
               if
               :: is(SAME_NONCE)
               :: else -> nonce = nonce + WRITERS
               fi;
-              printf("writer %d, step 2: of tombstone %d nothing is known\n", w, late - 8)
+              printf("writer %d, step 2: of tombstone %d nothing is known\n",
+                     w, late - X(0))
           };
           goto set
        :: atomic { mode != OFF && (FAILURES || NO_MASTER(replid_of[e])) ->
@@ -320,18 +344,22 @@ fill:  atomic {
            :: HOLDS(2, nonce) -> n = 2
            :: n = NOBODY /* it is gone, or the writer is */
            fi;
+           if
+           :: n != NOBODY && is(TAG_BY_LATEST) && written[w] ->
+              written[w] = V(epoch, V_STATE(written[w]))
+           :: else
+           fi;
+           if
+           :: n != NOBODY && written[w] ->
+              printf("writer %d, step 6: node %d has ", w, n);
+              say(written[w])
+           :: n != NOBODY && !written[w] -> printf("writer %d takes it back\n", w)
+           :: else
+           fi;
            d_step {
                if
-               :: n != NOBODY && is(TAG_BY_LATEST) && written[w] ->
-                  written[w] = V(epoch, V_STATE(written[w]))
+               :: n != NOBODY -> put(n, written[w])
                :: else
-               fi;
-               if
-               :: n == NOBODY
-               :: else ->
-                  put(n, written[w]);
-                  printf("writer %d, step 6: node %d has ", w, n);
-                  say(written[w])
                fi;
                written[w] = NONE; writing[w] = false;
                e = 0; tag = 0; mode = 0; n = 0; nonce = 0; hold_age[w] = MAX_AGE
