@@ -10,11 +10,8 @@
 
 #include "base/mem.h"
 
-// Makes room for `more` bytes and the NUL.
-static void grow(struct buf *b, size_t more)
+void buf_grow(struct buf *b, size_t more)
 {
-    if (more < b->cap - b->len)
-        return;
     size_t need = b->len + more + 1;
     if (need <= more)
         abort();
@@ -28,20 +25,6 @@ void buf_init(struct buf *b, void *mem, size_t cap)
     *b = (struct buf){.mem = mem, .cap = cap + 1};
     b->data = mem_must(talloc_size(mem, b->cap));
     b->data[0] = '\0';
-}
-
-void buf_add(struct buf *b, const void *data, size_t len)
-{
-    grow(b, len);
-    if (len)
-        memcpy(b->data + b->len, data, len);
-    b->len += len;
-    b->data[b->len] = '\0';
-}
-
-void buf_add_str(struct buf *b, const char *s)
-{
-    buf_add(b, s, strlen(s));
 }
 
 void buf_add_int(struct buf *b, int64_t n)
@@ -59,9 +42,7 @@ void buf_add_int(struct buf *b, int64_t n)
 
 void buf_add_char(struct buf *b, char c)
 {
-    grow(b, 1);
-    b->data[b->len++] = c;
-    b->data[b->len] = '\0';
+    buf_add(b, &c, 1);
 }
 
 void buf_printf(struct buf *b, const char *format, ...)
@@ -74,7 +55,7 @@ void buf_printf(struct buf *b, const char *format, ...)
     if (len < 0)
         abort();
     if ((size_t)len >= b->cap - b->len) {
-        grow(b, (size_t)len);
+        buf_grow(b, (size_t)len);
         vsnprintf(b->data + b->len, b->cap - b->len, format, again);
     }
     va_end(again);

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     void *mem;
@@ -16,9 +17,25 @@ struct buf {
 // Empty, with room for `cap` bytes before it has to grow; data is a child of `mem`.
 void buf_init(struct buf *b, void *mem, size_t cap);
 
+// Makes room for `more` bytes and the NUL. For buf_add().
+void buf_grow(struct buf *b, size_t more);
+
 // Append bytes (any, NUL too), a string, a decimal number, one byte, formatted text.
-void buf_add(struct buf *b, const void *data, size_t len);
-void buf_add_str(struct buf *b, const char *s);
+static inline void buf_add(struct buf *b, const void *data, size_t len)
+{
+    if (len >= b->cap - b->len)
+        buf_grow(b, len);
+    if (len)
+        memcpy(b->data + b->len, data, len);
+    b->len += len;
+    b->data[b->len] = '\0';
+}
+
+static inline void buf_add_str(struct buf *b, const char *s)
+{
+    buf_add(b, s, strlen(s));
+}
+
 void buf_add_int(struct buf *b, int64_t n);
 void buf_add_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *format, ...)

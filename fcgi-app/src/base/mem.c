@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #ifdef __SANITIZE_ADDRESS__
 #define SANITIZED 1
@@ -13,6 +14,8 @@
 #endif
 #endif
 
+#define IDLE_MAX 256 // pools
+
 void *mem_must(void *p)
 {
     if (!p)
@@ -20,16 +23,40 @@ void *mem_must(void *p)
     return p;
 }
 
+#ifdef SANITIZED
 void *mem_request_new(void)
 {
-#ifdef SANITIZED
     return mem_must(talloc_named_const(NULL, 0, "request"));
+}
+
+void mem_request_free(void *mem)
+{
+    talloc_free(mem);
+}
 #else
+// Empty pools: malloc takes long to find so many bytes, and to join them again.
+static void *idle[IDLE_MAX];
+static size_t n_idle;
+
+void *mem_request_new(void)
+{
+    if (n_idle > 0)
+        return mem_must(idle[--n_idle]);
     void *pool = mem_must(talloc_pool(NULL, MEM_REQUEST_POOL));
     talloc_set_name_const(pool, "request");
     return pool;
-#endif
 }
+
+void mem_request_free(void *mem)
+{
+    if (n_idle == IDLE_MAX) {
+        talloc_free(mem);
+        return;
+    }
+    talloc_free_children(mem); // the last one that goes resets the pool
+    idle[n_idle++] = mem;
+}
+#endif
 
 void *mem_zero_array(const void *ctx, size_t size, size_t n)
 {
@@ -51,8 +78,7 @@ char *mem_printf(const void *ctx, const char *format, ...)
 char *mem_strndup(const void *ctx, const char *s, size_t len)
 {
     char *copy = mem_must(talloc_size(ctx, len + 1));
-    for (size_t i = 0; i < len; i++)
-        copy[i] = s[i];
+    memcpy(copy, s, len);
     copy[len] = '\0';
     return copy;
 }

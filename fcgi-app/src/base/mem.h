@@ -11,8 +11,10 @@
 
 // A request's context: a pool of MEM_REQUEST_POOL bytes that grows past its size by
 // malloc. Sanitizer builds get a plain context, so that every object has red zones of its
-// own. The caller frees it with talloc_free().
+// own. mem_request_free() frees all that hangs from it and keeps the pool itself for
+// another request; talloc_free() frees that too. One thread only.
 void *mem_request_new(void) __attribute__((returns_nonnull));
+void mem_request_free(void *mem);
 
 // Returns `p`; aborts when it is NULL.
 void *mem_must(void *p) __attribute__((returns_nonnull));

@@ -17,7 +17,7 @@
 #include <ev.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -78,25 +78,65 @@ static void stop_if_drained(void)
 
 // Reading a request
 
-static enum method method_of(const char *name)
+static const struct {
+    const char *name;
+    enum method method;
+} methods[] = {{"GET", METHOD_GET},
+               {"HEAD", METHOD_HEAD},
+               {"POST", METHOD_POST},
+               {"PUT", METHOD_PUT}};
+
+static void set_method(struct request *req, const char *name)
 {
-    static const struct {
-        const char *name;
-        enum method method;
-    } methods[] = {{"GET", METHOD_GET},
-                   {"HEAD", METHOD_HEAD},
-                   {"POST", METHOD_POST},
-                   {"PUT", METHOD_PUT}};
+    req->method = METHOD_OTHER;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (strcmp(name, methods[i].name) == 0)
-            return methods[i].method;
-    return METHOD_OTHER;
+        if (strcmp(name, methods[i].name) == 0) {
+            req->method = methods[i].method;
+            req->method_name = methods[i].name;
+            return;
+        }
+    req->method_name = mem_strndup(req->work.mem, name, strlen(name));
 }
 
-static const char *param(void *mem, const struct conn *conn, const char *name)
+enum param {
+    PARAM_METHOD,
+    PARAM_URI,
+    PARAM_LENGTH,
+    PARAM_ID,
+    PARAM_TYPE,
+    PARAM_IF_MATCH,
+    PARAM_IF_NONE_MATCH,
+    PARAM_KEY,
+    PARAM__MAX
+};
+
+// What nginx sends, and where a copy of it goes: the first three are looked at here.
+static const struct {
+    const char *name;
+    size_t offset; // in struct request
+} params[PARAM__MAX] = {
+    [PARAM_METHOD] = {"REQUEST_METHOD=", 0},
+    [PARAM_URI] = {"REQUEST_URI=", 0},
+    [PARAM_LENGTH] = {"CONTENT_LENGTH=", 0},
+    [PARAM_ID] = {"REQUEST_ID=", offsetof(struct request, id)},
+    [PARAM_TYPE] = {"CONTENT_TYPE=", offsetof(struct request, content_type)},
+    [PARAM_IF_MATCH] = {"HTTP_IF_MATCH=", offsetof(struct request, if_match)},
+    [PARAM_IF_NONE_MATCH] = {"HTTP_IF_NONE_MATCH=",
+                             offsetof(struct request, if_none_match)},
+    [PARAM_KEY] = {"HTTP_IDEMPOTENCY_KEY=", offsetof(struct request, idempotency_key)},
+};
+
+// Finds the values of params; one that is not there stays NULL, and the first one counts.
+static void find_params(char *const *env, const char *found[PARAM__MAX])
 {
-    const char *value = FCGX_GetParam(name, conn->fcgi.envp);
-    return value ? mem_strndup(mem, value, strlen(value)) : NULL;
+    for (; *env; env++)
+        for (int i = 0; i < PARAM__MAX; i++) {
+            size_t len = strlen(params[i].name);
+            if (!found[i] && strncmp(*env, params[i].name, len) == 0) {
+                found[i] = *env + len;
+                break;
+            }
+        }
 }
 
 // Reads the body to its end, also where nobody wants it: what is left would be taken for
@@ -104,13 +144,16 @@ static const char *param(void *mem, const struct conn *conn, const char *name)
 static bool read_body(struct conn *conn, struct request *req, size_t announced)
 {
     char rest[4096];
-    size_t wanted = announced <= REQUEST_BODY_MAX ? announced : 0;
-    char *body = mem_must(talloc_size(req->work.mem, wanted + 1));
-    size_t got = (size_t)FCGX_GetStr(body, (int)wanted, conn->fcgi.in);
-    body[got] = '\0';
+    size_t wanted = announced <= REQUEST_BODY_MAX ? announced : 0, got = 0;
+    char *body = NULL;
+    if (wanted > 0) {
+        body = mem_must(talloc_size(req->work.mem, wanted + 1));
+        got = (size_t)FCGX_GetStr(body, (int)wanted, conn->fcgi.in);
+        body[got] = '\0';
+    }
     for (int n; (n = FCGX_GetStr(rest, sizeof rest, conn->fcgi.in)) > 0;)
         got += (size_t)n;
-    req->body = body;
+    req->body = body ? body : "";
     req->body_len = wanted;
     req->body_too_large = announced > REQUEST_BODY_MAX;
     return got == announced && FCGX_GetError(conn->fcgi.in) == 0;
@@ -119,18 +162,17 @@ static bool read_body(struct conn *conn, struct request *req, size_t announced)
 static bool read_request(struct conn *conn, struct request *req)
 {
     void *mem = req->work.mem;
-    req->method_name = param(mem, conn, "REQUEST_METHOD");
-    const char *uri = param(mem, conn, "REQUEST_URI");
-    if (!req->method_name || !uri)
+    const char *found[PARAM__MAX] = {NULL};
+    find_params(conn->fcgi.envp, found);
+    if (!found[PARAM_METHOD] || !found[PARAM_URI])
         return false;
-    req->method = method_of(req->method_name);
-    req->path = mem_strndup(mem, uri, strcspn(uri, "?"));
-    req->id = param(mem, conn, "REQUEST_ID");
-    req->content_type = param(mem, conn, "CONTENT_TYPE");
-    req->if_match = param(mem, conn, "HTTP_IF_MATCH");
-    req->if_none_match = param(mem, conn, "HTTP_IF_NONE_MATCH");
-    req->idempotency_key = param(mem, conn, "HTTP_IDEMPOTENCY_KEY");
-    const char *length = FCGX_GetParam("CONTENT_LENGTH", conn->fcgi.envp);
+    set_method(req, found[PARAM_METHOD]);
+    req->path = mem_strndup(mem, found[PARAM_URI], strcspn(found[PARAM_URI], "?"));
+    for (int i = PARAM_ID; i < PARAM__MAX; i++)
+        if (found[i])
+            *(const char **)((char *)req + params[i].offset) =
+                mem_strndup(mem, found[i], strlen(found[i]));
+    const char *length = found[PARAM_LENGTH];
     return read_body(conn, req, length ? strtoul(length, NULL, 10) : 0);
 }
 
@@ -151,8 +193,12 @@ static const char *phrase_of(int status)
 
 static void put_duration(struct buf *b, int64_t ns)
 {
-    buf_printf(b, ";dur=%lld.%03lld", (long long)(ns / MS),
-               (long long)(ns / 1000 % 1000));
+    int64_t us = ns / 1000;
+    char fraction[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+                       (char)('0' + us % 10)};
+    buf_add_str(b, ";dur=");
+    buf_add_int(b, us / 1000);
+    buf_add(b, fraction, sizeof fraction);
 }
 
 // Server-Timing (W3C): milliseconds with microsecond digits.
@@ -164,15 +210,25 @@ static void put_timing(struct buf *b, const struct request *req)
     put_duration(b, total - work->redis_ns - work->db_ns);
     if (work->redis_ns > 0) {
         buf_add_str(b, ", redis");
-        if (work->redis_node)
-            buf_printf(b, ";desc=\"%s\"", work->redis_node);
+        if (work->redis_node) {
+            buf_add_str(b, ";desc=\"");
+            buf_add_str(b, work->redis_node);
+            buf_add_char(b, '"');
+        }
         put_duration(b, work->redis_ns);
     }
     if (work->db_ns > 0) {
         buf_add_str(b, ", db");
         put_duration(b, work->db_ns);
     }
-    buf_add(b, "\r\n", 2);
+    buf_add_str(b, "\r\n");
+}
+
+static void put_line(struct buf *b, const char *name, const char *value)
+{
+    buf_add_str(b, name);
+    buf_add_str(b, value);
+    buf_add_str(b, "\r\n");
 }
 
 static bool send_reply(struct conn *conn, struct request *req)
@@ -181,16 +237,21 @@ static bool send_reply(struct conn *conn, struct request *req)
     struct reply *reply = &req->reply;
     struct buf head;
     buf_init(&head, req->work.mem, 512);
-    buf_printf(&head, "Status: %d %s\r\n", reply->status, phrase_of(reply->status));
+    buf_add_str(&head, "Status: ");
+    buf_add_int(&head, reply->status);
+    put_line(&head, " ", phrase_of(reply->status));
     if (reply->type)
-        buf_printf(&head, "Content-Type: %s\r\n", reply->type);
-    if (reply->status != 304)
-        buf_printf(&head, "Content-Length: %zu\r\n", reply->len);
+        put_line(&head, "Content-Type: ", reply->type);
+    if (reply->status != 304) {
+        buf_add_str(&head, "Content-Length: ");
+        buf_add_int(&head, (int64_t)reply->len);
+        buf_add_str(&head, "\r\n");
+    }
     if (cache[req->work.cache])
-        buf_printf(&head, "X-Cache: %s\r\n", cache[req->work.cache]);
+        put_line(&head, "X-Cache: ", cache[req->work.cache]);
     put_timing(&head, req);
     buf_add(&head, reply->headers.data, reply->headers.len);
-    buf_add(&head, "\r\n", 2);
+    buf_add_str(&head, "\r\n");
     FCGX_PutStr(head.data, (int)head.len, conn->fcgi.out);
     if (req->method != METHOD_HEAD && reply->len > 0)
         FCGX_PutStr(reply->body, (int)reply->len, conn->fcgi.out);
@@ -268,7 +329,7 @@ static void serve(void *arg)
         req->work.deadline = clock_mono_ns() + AFTER_MS * MS;
         req->work.after(&req->work, req->work.after_arg);
     }
-    talloc_free(req->work.mem);
+    mem_request_free(req->work.mem);
     in_work--;
     stop_if_drained();
 }

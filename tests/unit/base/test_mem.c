@@ -21,6 +21,32 @@ static void request_memory_goes_at_once(void **state)
     talloc_free(mem);
 }
 
+// Under sanitizers there is no pool to keep.
+static void a_request_s_pool_is_used_again_and_empty(void **state)
+{
+    (void)state;
+    void *first = mem_request_new();
+    mem_printf(first, "%d", 1);
+    mem_array(first, char, 4 * (size_t)MEM_REQUEST_POOL);
+    mem_request_free(first);
+    for (int i = 0; i < 1000; i++) {
+        void *again = mem_request_new();
+        assert_int_equal(talloc_total_blocks(again), 1); // itself
+        assert_string_equal(talloc_get_name(again), "request");
+        // What fits into the pool lies in it, each time.
+        char *part = mem_array(again, char, MEM_REQUEST_POOL * 3 / 4);
+        memset(part, 'x', MEM_REQUEST_POOL * 3 / 4);
+        if (again == first)
+            assert_true(part > (char *)first && part < (char *)first + MEM_REQUEST_POOL);
+        mem_request_free(again);
+    }
+    void *many[600]; // more than are kept
+    for (size_t i = 0; i < 600; i++)
+        many[i] = mem_request_new();
+    for (size_t i = 0; i < 600; i++)
+        mem_request_free(many[i]);
+}
+
 static void zeroed_memory_is_zero(void **state)
 {
     struct pair {
@@ -81,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(request_memory_goes_at_once),
+        UNIT_TEST(a_request_s_pool_is_used_again_and_empty),
         UNIT_TEST(zeroed_memory_is_zero),
         UNIT_TEST(strndup_copies_bytes),
         UNIT_TEST(out_of_memory_aborts),
