@@ -15,8 +15,13 @@
 #include "data/lease.h"
 #include "data/nonce.h"
 #include "data/redis.h"
+#include "data/redis_gather.h"
+#include "loop/loop.h"
 
 #define TOKEN_MS "5000"
+
+// As long as heartbeats are; a longer one is read anew each time.
+#define HEARTBEAT_MAX 192
 
 // One hit in so many is told to the master: its LRU sees no reads of its own.
 #define TOUCH_EVERY 64U
@@ -81,7 +86,12 @@ static struct node_metrics *metrics_of(const struct redis_node *node)
 
 static struct redis_arg cart_key(void *mem, const char *user_id)
 {
-    return redis_arg_text(mem_printf(mem, "cart:%s", user_id));
+    static const char prefix[] = "cart:";
+    size_t len = strlen(user_id);
+    char *key = mem_must(talloc_size(mem, sizeof prefix + len));
+    memcpy(key, prefix, sizeof prefix - 1);
+    memcpy(key + sizeof prefix - 1, user_id, len + 1);
+    return (struct redis_arg){key, sizeof prefix - 1 + len};
 }
 
 void cache_setup(const struct config *c)
@@ -116,17 +126,22 @@ bool cache_on(void)
 }
 
 // The nodes that a read may ask, in the order in which to ask: the replicas, beginning
-// with another one each time, then the master.
+// with another one in each turn of the loop that reads, then the master. A turn's reads
+// begin with the same one, so that they are one command.
 static size_t read_order(struct redis_node *order[REDIS_NODES_MAX])
 {
-    struct redis_node *replicas[REDIS_NODES_MAX];
+    static uint64_t last_turn;
+    struct redis_node *replicas[REDIS_NODES_MAX] = {NULL};
     size_t n = 0;
+    uint64_t turn = loop_turn();
+    if (turn != last_turn)
+        next_replica++;
+    last_turn = turn;
     for (size_t i = 0; i < redis_nodes(); i++)
         if (redis_node(i) != redis_master())
             replicas[n++] = redis_node(i);
-    unsigned first = next_replica++;
     for (size_t i = 0; i < n; i++)
-        order[i] = replicas[(first + i) % n];
+        order[i] = replicas[(next_replica + i) % n];
     order[n] = redis_master();
     return n + 1;
 }
@@ -184,6 +199,25 @@ static struct {
     enum cache_mode mode;
 } heard;
 
+// heartbeat_parse(), but most are the same text as the one before.
+static bool parse(const struct redis_reply *reply, struct heartbeat *hb)
+{
+    static char last_text[HEARTBEAT_MAX];
+    static size_t last_len;
+    static struct heartbeat last;
+    if (reply->type != REDIS_STRING)
+        return false;
+    if (last_len == 0 || reply->len != last_len ||
+        memcmp(reply->text, last_text, last_len) != 0) {
+        if (!heartbeat_parse(reply->text, reply->len, &last))
+            return false;
+        last_len = reply->len <= sizeof last_text ? reply->len : 0;
+        memcpy(last_text, reply->text, last_len);
+    }
+    *hb = last;
+    return true;
+}
+
 // Whom to ask; what the answer is worth is decided by the answer.
 static enum cache_mode mode_now(void)
 {
@@ -193,19 +227,17 @@ static enum cache_mode mode_now(void)
 // What a node's answer is worth.
 enum verdict { HIT, MISS, LAPSED };
 
-// answer: the cart, the heartbeat and, from master_read_script, whether the node is the
-// master. `now` is from after the answer: later than when the request was accepted is
-// stricter, and earlier would take a heartbeat that came meanwhile for one of the future.
-static enum verdict judge(const struct redis_reply *answer, const char *user_id,
-                          const struct lease_clock *now, struct cache_value *value,
-                          int64_t *epoch)
+// proven: master_read_script says that the node is the master. `now` is from after the
+// answer: later than when the request was accepted is stricter, and earlier would take a
+// heartbeat that came meanwhile for one of the future.
+static enum verdict judge(const struct redis_reply *cart,
+                          const struct redis_reply *heartbeat, bool proven,
+                          const char *user_id, const struct lease_clock *now,
+                          struct cache_value *value, int64_t *epoch)
 {
     struct heartbeat hb;
-    if (answer->type != REDIS_ARRAY || answer->n_items < 2 ||
-        answer->items[1].type != REDIS_STRING ||
-        !heartbeat_parse(answer->items[1].text, answer->items[1].len, &hb))
+    if (!parse(heartbeat, &hb))
         return LAPSED;
-    bool proven = answer->n_items > 2 && answer->items[2].integer == 1;
     if (hb.mode != CACHE_OFF)
         *epoch = hb.epoch;
     if (hb.epoch > heard.epoch) {
@@ -217,27 +249,44 @@ static enum verdict judge(const struct redis_reply *answer, const char *user_id,
         return LAPSED;
     int64_t value_epoch;
     struct cache_value found;
-    if (!value_decode(&answer->items[0], user_id, &value_epoch, &found) ||
-        value_epoch != hb.epoch)
+    if (!value_decode(cart, user_id, &value_epoch, &found) || value_epoch != hb.epoch)
         return MISS;
     *value = found;
     return HIT;
+}
+
+// What mode master asks of the node that it believes to be the master.
+static struct err ask_master(struct work *work, struct redis_node *node,
+                             const struct redis_arg keys[2], struct redis_reply *cart,
+                             struct redis_reply *heartbeat, bool *proven)
+{
+    struct redis_reply reply;
+    struct err err = redis_eval(work, node, &master_read_script, 2, keys, 2, &reply);
+    if (err_is(err))
+        return err;
+    if (reply.type != REDIS_ARRAY || reply.n_items != 3)
+        return err_make(ERR_REDIS, NULL, "another answer than the script's");
+    *cart = reply.items[0];
+    *heartbeat = reply.items[1];
+    *proven = reply.items[2].integer == 1;
+    return err_ok();
 }
 
 // Asks one node for the cart and the heartbeat in one command.
 static struct err ask(struct work *work, struct redis_node *node, const char *user_id,
                       enum verdict *verdict, struct cache_value *value, int64_t *epoch)
 {
-    struct redis_arg args[] = {redis_arg_text("MGET"), cart_key(work->mem, user_id),
-                               redis_arg_text(lease_key())};
-    struct redis_reply reply;
-    struct err err =
-        mode_now() == CACHE_MASTER && node == redis_master()
-            ? redis_eval(work, node, &master_read_script, 2, args + 1, 2, &reply)
-            : redis_call(work, node, args, 3, &reply);
+    struct redis_arg keys[] = {cart_key(work->mem, user_id), redis_arg_text(lease_key())};
+    struct redis_reply cart = {.type = REDIS_NIL}, heartbeat = {.type = REDIS_NIL};
+    struct err err;
+    bool proven = false;
+    if (mode_now() == CACHE_MASTER && node == redis_master())
+        err = ask_master(work, node, keys, &cart, &heartbeat, &proven);
+    else
+        err = redis_gather(work, node, keys[0], keys[1], &cart, &heartbeat);
     struct lease_clock now = lease_now();
     if (!err_is(err))
-        *verdict = judge(&reply, user_id, &now, value, epoch);
+        *verdict = judge(&cart, &heartbeat, proven, user_id, &now, value, epoch);
     return err;
 }
 

@@ -40,7 +40,9 @@ struct redis_asked {
     struct co *co; // NULL: the answer is not wanted
     void *mem;
     bool answered;
-    const char *error; // on mem, or NULL
+    const char *error;        // on mem, or NULL
+    struct redis_item *items; // of redis_mget(), where the answer goes; else NULL
+    size_t n_items;
     struct redis_reply reply;
 };
 
@@ -89,6 +91,21 @@ static void node_fail(struct redis_node *node, const char *why)
         co_wake(node->dialler);
 }
 
+static void copy_answer(struct redis_asked *call, const redisReply *reply)
+{
+    if (!call->items) {
+        redis_wire_copy(call->mem, reply, &call->reply);
+        return;
+    }
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != call->n_items) {
+        call->error = "another answer than MGET's";
+        return;
+    }
+    for (size_t i = 0; i < call->n_items; i++)
+        if (call->items[i].mem)
+            redis_wire_copy(call->items[i].mem, reply->element[i], &call->items[i].reply);
+}
+
 static void on_reply(redisAsyncContext *ac, void *answer, void *privdata)
 {
     (void)ac;
@@ -104,7 +121,7 @@ static void on_reply(redisAsyncContext *ac, void *answer, void *privdata)
     else if (reply->type == REDIS_REPLY_ERROR)
         call->error = mem_strndup(call->mem, reply->str, reply->len);
     else
-        redis_wire_copy(call->mem, reply, &call->reply);
+        copy_answer(call, reply);
     co_wake(call->co);
 }
 
@@ -138,6 +155,17 @@ static struct redis_asked *node_ask(void *mem, struct redis_node *node,
         return asked;
     free(asked);
     return NULL;
+}
+
+// Deadline and blame of a command that is sent now; false when there is no time left.
+static bool set_deadline(const struct work *work, int64_t now, int64_t *deadline,
+                         bool *to_blame)
+{
+    *deadline = now + (int64_t)config->redis_timeout_ms * MS;
+    *to_blame = *deadline <= work->deadline;
+    if (!*to_blame)
+        *deadline = work->deadline;
+    return *deadline > now;
 }
 
 // to_blame: the node had its full time, so an answer that does not come is its failure.
@@ -399,22 +427,43 @@ struct err redis_answer(struct work *work, struct redis_asked *asked, int64_t de
     return err;
 }
 
+static struct err call(struct work *work, struct redis_node *node,
+                       const struct redis_arg *args, size_t n_args,
+                       struct redis_item *items, struct redis_reply *reply)
+{
+    int64_t begun = clock_mono_ns(), deadline;
+    bool to_blame;
+    if (!node->up)
+        return err_make(ERR_REDIS, NULL, "the node is down");
+    if (!set_deadline(work, begun, &deadline, &to_blame))
+        return err_make(ERR_REDIS, NULL, "no time was left to ask");
+    struct redis_asked *asked = node_ask(work->mem, node, args, n_args);
+    if (!asked)
+        return err_make(ERR_REDIS, NULL, "the connection was lost");
+    asked->items = items;
+    asked->n_items = n_args - 1;
+    struct err err = node_answer(asked, deadline, to_blame, reply);
+    work->redis_ns += clock_mono_ns() - begun;
+    return err;
+}
+
 struct err redis_call(struct work *work, struct redis_node *node,
                       const struct redis_arg *args, size_t n_args,
                       struct redis_reply *reply)
 {
-    if (!node->up)
-        return err_make(ERR_REDIS, NULL, "the node is down");
-    int64_t begun = clock_mono_ns();
-    int64_t deadline = begun + (int64_t)config->redis_timeout_ms * MS;
-    bool hurried = deadline > work->deadline;
-    if (hurried)
-        deadline = work->deadline;
-    if (deadline <= begun)
-        return err_make(ERR_REDIS, NULL, "no time was left to ask");
-    struct err err = node_call(work->mem, node, deadline, !hurried, args, n_args, reply);
-    work->redis_ns += clock_mono_ns() - begun;
-    return err;
+    return call(work, node, args, n_args, NULL, reply);
+}
+
+struct err redis_mget(struct work *work, struct redis_node *node,
+                      const struct redis_arg *keys, size_t n_keys,
+                      struct redis_item *items)
+{
+    struct redis_arg args[REDIS_ARGS_MAX] = {redis_arg_text("MGET")};
+    struct redis_reply unused;
+    if (n_keys >= REDIS_ARGS_MAX)
+        abort();
+    memcpy(args + 1, keys, n_keys * sizeof *keys);
+    return call(work, node, args, n_keys + 1, items, &unused);
 }
 
 static size_t eval_args(const struct redis_script *script, size_t n_keys,

@@ -89,6 +89,19 @@ struct err redis_call(struct work *work, struct redis_node *node,
                       const struct redis_arg *args, size_t n_args,
                       struct redis_reply *reply) must_check;
 
+// Where one item of redis_mget()'s answer goes: its text is copied to `mem`, unless that
+// is NULL when the answer comes.
+struct redis_item {
+    void *mem;
+    struct redis_reply reply;
+};
+
+// MGET of so many keys, at most REDIS_ARGS_MAX - 1; else as redis_call(). `items`, one
+// for each key, must live until the function returns.
+struct err redis_mget(struct work *work, struct redis_node *node,
+                      const struct redis_arg *keys, size_t n_keys,
+                      struct redis_item *items) must_check;
+
 // Runs script on the node: n_keys of the n_args arguments, the first ones, are keys. As
 // redis_call().
 struct err redis_eval(struct work *work, struct redis_node *node,

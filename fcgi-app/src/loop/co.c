@@ -245,6 +245,13 @@ bool co_wait(int64_t deadline)
     return !co->timed_out;
 }
 
+void co_yield (void)
+{
+    struct co *co = current;
+    make_ready(co);
+    switch_out(co);
+}
+
 void co_wake(struct co *co)
 {
     if (co->state == CO_WAITING)

@@ -26,6 +26,9 @@ struct co *co_self(void);
 // dropped, so say who is to wake you before you wait. Coroutines only.
 bool co_wait(int64_t deadline);
 
+// Lets all that are ready now run first, in this turn of the loop. Coroutines only.
+void co_yield (void);
+
 // Lets co go on in this turn of the loop; does nothing unless it is in co_wait().
 void co_wake(struct co *co);
 

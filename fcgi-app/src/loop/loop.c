@@ -14,6 +14,7 @@ static struct ev_loop *ev;
 static ev_prepare before_wait;
 static ev_check after_wait;
 static int64_t turn_began_ns;
+static uint64_t turn;
 static void (*flush[FLUSH_MAX])(void);
 static int n_flush;
 
@@ -36,6 +37,7 @@ static void on_after_wait(struct ev_loop *l, ev_check *w, int events)
     (void)w;
     (void)events;
     turn_began_ns = clock_mono_ns();
+    turn++;
 }
 
 void loop_init(void)
@@ -64,6 +66,11 @@ void loop_stop(void)
 struct ev_loop *loop_ev(void)
 {
     return ev;
+}
+
+uint64_t loop_turn(void)
+{
+    return turn;
 }
 
 double loop_turn_seconds(void)

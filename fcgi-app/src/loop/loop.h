@@ -21,6 +21,9 @@ void loop_stop(void);
 
 struct ev_loop *loop_ev(void);
 
+// A number that each turn has for itself.
+uint64_t loop_turn(void);
+
 // Seconds from the start of this turn to now: libev's timers count from the start.
 double loop_turn_seconds(void);
 

@@ -1,7 +1,7 @@
 // What the tests of cache.c share: fake nodes, and a record of what they were asked. A
 // test that includes it has at its top
 //   // wrap: redis_call redis_eval redis_send redis_is_up hold_commit lease_now
-//   // wrap: epoch_known
+//   // wrap: epoch_known redis_gather loop_turn
 #pragma once
 
 #include "metrics_unit.h"
@@ -15,6 +15,8 @@
 #include "data/hold.h"
 #include "data/lease.h"
 #include "data/redis.h"
+#include "data/redis_gather.h"
+#include "loop/loop.h"
 
 #define MS INT64_C(1000000)
 #define REPLID "8bf315b94ae172c5c448365fba84c4059ee000f3"
@@ -47,6 +49,7 @@ static struct {
     struct epoch epoch;       // as this process knows it
     struct lease_clock now;
     int64_t takes_ms;  // an answer
+    bool same_turn;    // of the loop, for all that comes
     struct buf asked;  // a line for each command
     struct err hold;   // what hold_commit() gives
     bool hold_set;     // and says
@@ -87,9 +90,9 @@ static struct err answer(const struct redis_node *node, struct redis_reply *repl
     return err_ok();
 }
 
-// The cart and the heartbeat, and with a third answer the proof.
-static struct err answer_read(struct work *work, const struct redis_node *node,
-                              size_t n_items, struct redis_reply *reply)
+// The cart, the heartbeat and the proof.
+static struct err answer_proof(struct work *work, const struct redis_node *node,
+                               struct redis_reply *reply)
 {
     enum node n = number_of(node);
     struct redis_reply unused;
@@ -100,8 +103,7 @@ static struct err answer_read(struct work *work, const struct redis_node *node,
     items[0] = fake.cart;
     items[1] = fake.hb[n];
     items[2] = (struct redis_reply){.type = REDIS_INTEGER, .integer = fake.proven[n]};
-    *reply =
-        (struct redis_reply){.type = REDIS_ARRAY, .items = items, .n_items = n_items};
+    *reply = (struct redis_reply){.type = REDIS_ARRAY, .items = items, .n_items = 3};
     return err_ok();
 }
 
@@ -112,6 +114,10 @@ struct err __wrap_redis_eval(struct work *work, struct redis_node *node,
                              const struct redis_script *script, size_t n_keys,
                              const struct redis_arg *args, size_t n_args,
                              struct redis_reply *reply);
+struct err __wrap_redis_gather(struct work *work, struct redis_node *node,
+                               struct redis_arg key, struct redis_arg common,
+                               struct redis_reply *value, struct redis_reply *with);
+uint64_t __wrap_loop_turn(void);
 void __wrap_redis_send(struct redis_node *node, const struct redis_arg *args,
                        size_t n_args);
 bool __wrap_redis_is_up(const struct redis_node *node);
@@ -126,10 +132,29 @@ struct err __wrap_redis_call(struct work *work, struct redis_node *node,
 {
     assert_non_null(work->mem);
     record(node, "", args, n_args);
-    if (strcmp(args[0].data, "MGET") != 0)
-        return answer(node, reply);
-    assert_int_equal(n_args, 3);
-    return answer_read(work, node, 2, reply);
+    return answer(node, reply);
+}
+
+struct err __wrap_redis_gather(struct work *work, struct redis_node *node,
+                               struct redis_arg key, struct redis_arg common,
+                               struct redis_reply *value, struct redis_reply *with)
+{
+    const struct redis_arg args[] = {redis_arg_text("MGET"), key, common};
+    struct redis_reply unused;
+    assert_non_null(work->mem);
+    record(node, "", args, 3);
+    struct err err = answer(node, &unused);
+    if (err_is(err))
+        return err;
+    *value = fake.cart;
+    *with = fake.hb[number_of(node)];
+    return err_ok();
+}
+
+uint64_t __wrap_loop_turn(void)
+{
+    static uint64_t turn;
+    return fake.same_turn ? turn : ++turn;
 }
 
 struct err __wrap_redis_eval(struct work *work, struct redis_node *node,
@@ -146,7 +171,7 @@ struct err __wrap_redis_eval(struct work *work, struct redis_node *node,
            : strstr(script->text, "'DEL'")    ? " drop"
                                               : " fill",
            args, n_args);
-    return reads ? answer_read(work, node, 3, reply) : answer(node, reply);
+    return reads ? answer_proof(work, node, reply) : answer(node, reply);
 }
 
 void __wrap_redis_send(struct redis_node *node, const struct redis_arg *args,

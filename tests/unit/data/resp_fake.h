@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RESP_ARGS_MAX 16
+#define RESP_ARGS_MAX 80
 #define RESP_CONNS_MAX 8
 #define RESP_IN_MAX ((size_t)2 * 1024 * 1024)
 
@@ -33,7 +33,7 @@ struct resp_shared {
     char state[256];        // what a sentinel answers, as it is sent
     char address[256];
     // set by the node
-    atomic_int connections, commands, reads, auths, scripts, probes, touches;
+    atomic_int connections, commands, reads, auths, scripts, probes, touches, mgets;
     char begun_with[128]; // the first commands of the last connection
 };
 
@@ -123,6 +123,19 @@ static inline void resp_get(struct resp_conn *conn, const char *key, size_t len)
     }
 }
 
+// MGET: a key "short" leaves the last item out.
+static inline void resp_mget(struct resp_conn *conn, char *const keys[],
+                             const size_t lens[], size_t n)
+{
+    char head[32];
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(keys[i], "short") == 0)
+            n--;
+    resp_write(conn, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n", n));
+    for (size_t i = 0; i < n && conn->fd >= 0; i++)
+        resp_get(conn, keys[i], lens[i]);
+}
+
 static inline void resp_auth(struct resp_shared *s, struct resp_conn *conn,
                              const char *password)
 {
@@ -185,6 +198,9 @@ static inline void resp_command(struct resp_shared *s, struct resp_conn *conn,
         resp_script_load(s, conn, args[2]);
     } else if (strcmp(args[0], "GET") == 0) {
         resp_get(conn, args[1], lens[1]);
+    } else if (strcmp(args[0], "MGET") == 0) {
+        s->mgets++;
+        resp_mget(conn, args + 1, lens + 1, n - 1);
     } else if (strcmp(args[0], "EVALSHA") == 0 && s->no_scripts) {
         resp_error(conn, "NOSCRIPT No matching script. Please use EVAL.");
     } else if (strncmp(args[0], "EVAL", 4) == 0) {

@@ -1,8 +1,8 @@
 // wrap: redis_call redis_eval redis_send redis_is_up hold_commit lease_now
-// wrap: epoch_known
+// wrap: epoch_known redis_gather loop_turn
 #include "cache_unit.h"
 
-// Which replica is asked next; this asks the other one.
+// Which replica is asked next; this asks the other one, in a turn of its own.
 static enum node next_replica(void)
 {
     read_cart();
@@ -139,6 +139,24 @@ static void replicas_take_turns(void **state)
         assert_non_null(strstr(fake.asked.data, " MGET cart:u HB\n"));
         buf_truncate(&fake.asked, 0);
         next = next == REPLICA_1 ? REPLICA_2 : REPLICA_1;
+    }
+}
+
+// So that they are one command.
+static void one_turn_s_reads_begin_with_the_same_replica(void **state)
+{
+    (void)state;
+    hold_value();
+    for (int turn = 0; turn < 4; turn++) {
+        enum node next = next_replica();
+        for (int i = 0; i < 3; i++) {
+            assert_true(read_cart());
+            assert_string_equal(work.redis_node,
+                                next == REPLICA_1 ? "replica-1" : "replica-2");
+            fake.same_turn = true;
+            buf_truncate(&fake.asked, 0);
+        }
+        fake.same_turn = false;
     }
 }
 
@@ -355,6 +373,7 @@ int main(void)
         CACHE_TEST(a_value_is_a_hit),
         CACHE_TEST(anything_else_is_a_miss),
         CACHE_TEST(replicas_take_turns),
+        CACHE_TEST(one_turn_s_reads_begin_with_the_same_replica),
         CACHE_TEST(others_stand_in_for_a_node_that_fails),
         CACHE_TEST(without_replicas_the_master_serves),
         CACHE_TEST(one_hit_in_64_is_told_to_the_master),

@@ -1,6 +1,6 @@
 // Tokens, tombstones, and what replaces them.
 // wrap: redis_call redis_eval redis_send redis_is_up hold_commit lease_now
-// wrap: epoch_known
+// wrap: epoch_known redis_gather loop_turn
 #include "cache_unit.h"
 
 // Claims

@@ -1,6 +1,6 @@
 // Whether a value may be used: epochs, heartbeats, modes.
 // wrap: redis_call redis_eval redis_send redis_is_up hold_commit lease_now
-// wrap: epoch_known
+// wrap: epoch_known redis_gather loop_turn
 #include "cache_unit.h"
 
 #define READS(node, result) \

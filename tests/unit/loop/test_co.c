@@ -49,6 +49,27 @@ static void started_ones_run_in_order_once_the_starter_waits(void **state)
     assert_string_equal(trace, "[]abc.");
 }
 
+static void start_and_yield(void *arg)
+{
+    (void)arg;
+    co_start(note_arg, "a");
+    co_start(note_arg, "b");
+    uint64_t turn = loop_turn();
+    note('[');
+    co_yield ();
+    note(']');
+    assert_int_equal(loop_turn(), turn);
+    co_unit_yield();
+    assert_true(loop_turn() > turn);
+}
+
+static void who_yields_comes_after_all_that_are_ready(void **state)
+{
+    (void)state;
+    co_unit_run(start_and_yield, NULL);
+    assert_string_equal(trace, "[ab]");
+}
+
 static void keep_self(void *arg)
 {
     struct co **self = arg;
@@ -399,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CO_TEST(started_ones_run_in_order_once_the_starter_waits),
+        CO_TEST(who_yields_comes_after_all_that_are_ready),
         CO_TEST(each_knows_itself),
         CO_TEST(the_woken_go_on_in_the_order_of_waking),
         CO_TEST(deadlines_come_in_their_own_order),
