@@ -5,7 +5,7 @@
 # REDIS_PORT          of the master; the replicas have the next two; 6390
 # HA                  1: three sentinels on the next three ports, to replace the master; 0
 # PG_PORT             names PostgreSQL's socket, no port is opened; 5440
-# PROCESSES           of the program; one per core
+# PROCESSES           of the program; half as many as cores, rounded up
 # V                   which build runs; release
 # SEED_CARTS          example carts, 0 for none; 24
 # METRICS_ALLOW, CLIENT_CONNECTIONS, RATE_LIMIT, NGINX_WORKERS    see nginx/render
@@ -60,7 +60,7 @@ choose_settings() {
     local cores
     cores=$(nproc)
     : "${LISTEN:=127.0.0.1}" "${PORT:=5000}" "${REDIS_PORT:=6390}" "${PG_PORT:=5440}"
-    : "${PROCESSES:=$cores}" "${V:=release}" "${SEED_CARTS:=24}" "${HA:=0}"
+    : "${PROCESSES:=$(((cores + 1) / 2))}" "${V:=release}" "${SEED_CARTS:=24}" "${HA:=0}"
     : "${CACHE:=on}" "${PG_READ_POOL:=4}" "${PG_WRITE_POOL:=16}" "${REDIS_PASSWORD:=}"
     case $HA in 0 | 1) ;; *) die "HA=$HA is neither 0 nor 1" ;; esac
     require_port PORT 65535

@@ -104,7 +104,8 @@ class Stack:
                                                    "TMPDIR")
                if name in os.environ}
         env.update(V=VARIANT, RUN_DIR=self.dir, LISTEN="127.0.0.1", PORT=str(self.port),
-                   REDIS_PORT=str(self.redis_port), SEED_CARTS="0")
+                   REDIS_PORT=str(self.redis_port), SEED_CARTS="0",
+                   PROCESSES="2")  # so that processes meet, however few cores there are
         if VARIANT == "asan":
             env.update(ASAN_OPTIONS="abort_on_error=0:detect_leaks=1",
                        UBSAN_OPTIONS="print_stacktrace=1")
