@@ -174,6 +174,25 @@ $(CONSISTENCY)/%.o: tests/consistency/%.c
 	@echo '  CC    $@'
 	$(Q)$(CC) $(CONSISTENCY_FLAGS) -c -o $@ $<
 
+# What the measurements of report/ need besides: the floor, and the load of an open loop.
+REPORT := build/report
+
+.PHONY: report-programs
+report-programs: $(REPORT)/floor $(REPORT)/load
+
+$(REPORT)/floor: $(REPORT)/floor.o
+	@echo '  LD    $@'
+	$(Q)$(CC) -pie $(LDFLAGS_release) -o $@ $^ -lev -lfcgi
+
+$(REPORT)/load: $(REPORT)/load.o $(CONSISTENCY)/http_client.o $(CONSISTENCY)/history.o
+	@echo '  LD    $@'
+	$(Q)$(CC) -pie $(LDFLAGS_release) -o $@ $^ -lm
+
+$(REPORT)/%.o: report/%.c
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CONSISTENCY_FLAGS) -c -o $@ $<
+
 # Fuzzers: clang's libFuzzer over the same sources
 
 FUZZ_SRCS := $(wildcard tests/fuzz/*.c)
