@@ -113,6 +113,9 @@ describe_redis() {
         "$RUN_DIR/redis-conf/start" "$kind" 127.0.0.1:"$(redis_port "$1")"
         --bind 127.0.0.1 --daemonize no
     )
+    [ "$kind" = sentinel ] || PART_COMMAND+=(
+        --unixsocket "$SOCKET_DIR/redis-$(redis_port "$1").sock" --unixsocketperm 700
+    )
 }
 
 # The environment of our own programs.

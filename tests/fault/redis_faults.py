@@ -1,4 +1,5 @@
 """Redis nodes killed and stopped under load: nobody notices but the clock."""
+import os
 import time
 
 from lib.load import Load
@@ -16,6 +17,7 @@ def run(tap, stack):
             tap.group(title, outage, tap, stack, title, kind, nodes)
     tap.group("connections cut", connections_cut, tap, stack)
     tap.group("written meanwhile", written_meanwhile, tap, stack)
+    tap.group("socket lost", socket_lost, tap, stack)
 
 
 def ready(stack):
@@ -102,3 +104,30 @@ def connections_cut(tap, stack):
     tap.none(load.broken(), "connections to Redis cut: no 5xx")
     tap.ok(until(lambda: healthy(stack), 10), "and they are back", str(ready(stack)))
     load.verify(tap, "connections to Redis cut")
+
+
+def socket_lost(tap, stack):
+    """The nodes of this machine are reached by their sockets, and without those by TCP."""
+    path = "%s/redis-%s.sock" % (stack.variable("REDIS_SOCKET_DIR"),
+                                 stack.redis_port + REDIS["replica-1"])
+
+    def by_socket(line):
+        return " addr=%s:0 " % path in " " + line
+
+    def clients():
+        """Of the program and the keeper, and not the one that asks."""
+        lines = stack.redis("replica-1", "CLIENT", "LIST", "TYPE", "normal").splitlines()
+        return [line for line in lines if " cmd=client" not in line]
+
+    tap.ok(until(lambda: clients() and all(by_socket(line) for line in clients()), 10),
+           "replica-1 is reached by its socket", "\n".join(clients()))
+    os.unlink(path)
+    stack.redis("replica-1", "CLIENT", "KILL", "TYPE", "normal")
+    tap.ok(until(lambda: healthy(stack) and clients(), 10)
+           and not any(by_socket(line) for line in clients()),
+           "and by TCP when that is gone", "\n".join(clients()))
+    stack.stop("redis-replica-1")
+    stack.start("redis-replica-1")
+    tap.ok(until(lambda: healthy(stack) and clients()
+                 and all(by_socket(line) for line in clients()), 10),
+           "and by the socket again", "\n".join(clients()))

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 
-enum type { BOOL, INT, LEVEL, STRING, SECRET, ADDR, ADDRS };
+enum type { BOOL, INT, LEVEL, STRING, TEXT, ADDR, ADDRS };
 
 struct row {
     const char *name;
@@ -59,7 +59,7 @@ static const struct row rows[] = {
         "the node that is written to until another is promoted"),
     ROW("REDIS_MASTER_NAME", redis_master_name, STRING, "carrito", 0, 0,
         "what Sentinel calls the master"),
-    ROW("REDIS_PASSWORD", redis_password, SECRET, "", 0, 0,
+    ROW("REDIS_PASSWORD", redis_password, TEXT, "", 0, 0,
         "sent to every node; empty: none"),
     ROW_ADDRS("REDIS_REPLICAS", redis_replicas, "127.0.0.1:6391,127.0.0.1:6392",
         "the nodes that are read from; may be empty"),
@@ -67,6 +67,8 @@ static const struct row rows[] = {
         "wait before a failed node is probed again"),
     ROW_ADDRS("REDIS_SENTINELS", redis_sentinels, "",
         "whom to ask who the master is; empty: no Sentinel"),
+    ROW("REDIS_SOCKET_DIR", redis_socket_dir, TEXT, "", 0, 0,
+        "where this machine's nodes have sockets redis-PORT.sock; empty: TCP"),
     ROW("REDIS_TIMEOUT_MS", redis_timeout_ms, INT, "100", 1, 5000,
         "deadline of one Redis command"),
     ROW("REQUEST_QUEUE", request_queue, INT, "1024", 1, 100000,
@@ -160,9 +162,9 @@ static bool read_value(void *mem, const struct row *row, const char *text,
         }
         return false;
     case STRING:
-    case SECRET:
+    case TEXT:
         *(char **)member = mem_strndup(mem, text, strlen(text));
-        return row->type == SECRET || *text;
+        return row->type == TEXT || *text;
     case ADDR:
         return read_addr(mem, text, strlen(text), member);
     case ADDRS:
@@ -186,7 +188,7 @@ static void print_allowed(FILE *file, const struct row *row)
     case STRING:
         fputs("any text, not empty", file);
         break;
-    case SECRET:
+    case TEXT:
         fputs("any text", file);
         break;
     case ADDR:

@@ -35,6 +35,7 @@ struct config {
     int redis_retry_ms;
     struct config_addr redis_sentinels[CONFIG_ADDRS_MAX];
     size_t n_redis_sentinels;
+    char *redis_socket_dir; // "" for none
     int redis_timeout_ms;
     int request_queue;
     int stats_fold_ms;

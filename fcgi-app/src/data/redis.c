@@ -161,7 +161,7 @@ static struct redis_asked *node_ask(void *mem, struct redis_node *node,
 static bool set_deadline(const struct work *work, int64_t now, int64_t *deadline,
                          bool *to_blame)
 {
-    *deadline = now + (int64_t)config->redis_timeout_ms * MS;
+    *deadline = now + redis_timeout_ns();
     *to_blame = *deadline <= work->deadline;
     if (!*to_blame)
         *deadline = work->deadline;
@@ -221,13 +221,31 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
         node_fail(node, ac->errstr ? ac->errstr : "the connection was closed");
 }
 
+// By its socket: half the work of TCP for both sides. NULL if the node has none here.
+static redisAsyncContext *dial_socket(void *mem, const struct redis_node *node)
+{
+    const char *dir = config->redis_socket_dir;
+    if (!dir || !*dir || strcmp(node->place->host, "127.0.0.1") != 0)
+        return NULL;
+    redisAsyncContext *ac = redisAsyncConnectUnix(
+        mem_printf(mem, "%s/redis-%s.sock", dir, node->place->port));
+    if (!ac)
+        abort();
+    if (!ac->err)
+        return ac;
+    redisAsyncFree(ac); // not there, or of a server that has gone
+    return NULL;
+}
+
 static struct err node_dial(void *mem, struct redis_node *node, int64_t deadline)
 {
     const char *address;
     struct err err = resolve_host(mem, node->place->host, deadline, &address);
     if (err_is(err))
         return err;
-    redisAsyncContext *ac = redisAsyncConnect(address, atoi(node->place->port));
+    redisAsyncContext *ac = dial_socket(mem, node);
+    if (!ac)
+        ac = redisAsyncConnect(address, atoi(node->place->port));
     if (!ac)
         abort();
     if (ac->err) {
@@ -405,6 +423,11 @@ const char *redis_addr(const struct redis_node *node)
 bool redis_is_up(const struct redis_node *node)
 {
     return node->up;
+}
+
+int64_t redis_timeout_ns(void)
+{
+    return (int64_t)config->redis_timeout_ms * MS;
 }
 
 struct redis_arg redis_arg_text(const char *text)

@@ -81,6 +81,9 @@ const char *redis_addr(const struct redis_node *node);
 // Whether the breaker is closed: the node is connected and has served its last command.
 bool redis_is_up(const struct redis_node *node);
 
+// REDIS_TIMEOUT_MS in ns: every command has ended so long after it was sent.
+int64_t redis_timeout_ns(void);
+
 // Sends one command and waits for its answer, REDIS_TIMEOUT_MS or until the work's
 // deadline, which is not the node's fault; the wait counts as work->redis_ns. Errors:
 // ERR_REDIS, with detail: the node is down, was late, or refused the command. Then

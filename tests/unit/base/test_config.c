@@ -78,6 +78,7 @@ static void every_setting_is_read(void **state)
         "REDIS_REPLICAS=a.b-c_d:1,[::1]:65535,10.0.0.1:3",
         "REDIS_RETRY_MS=60",
         "REDIS_SENTINELS=s-1:26379,s-2:26380",
+        "REDIS_SOCKET_DIR=/run/redis",
         "REDIS_TIMEOUT_MS=7",
         "REQUEST_QUEUE=8",
         "STATS_FOLD_MS=90",
@@ -114,6 +115,7 @@ static void every_setting_is_read(void **state)
     assert_string_equal(c.redis_sentinels[0].port, "26379");
     assert_string_equal(c.redis_sentinels[1].host, "s-2");
     assert_string_equal(c.redis_sentinels[1].port, "26380");
+    assert_string_equal(c.redis_socket_dir, "/run/redis");
     assert_int_equal(c.redis_timeout_ms, 7);
     assert_int_equal(c.request_queue, 8);
     assert_int_equal(c.stats_fold_ms, 90);
@@ -309,13 +311,13 @@ static void the_table_is_complete(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "CACHE",           "CACHE_TTL_S",        "CART_KEEP_DAYS",
-        "DATABASE_URL",    "LOG_LEVEL",          "METRICS_FILE",
-        "PG_POOL_WAIT_MS", "PG_READ_POOL",       "PG_TIMEOUT_MS",
-        "PG_WRITE_POOL",   "REDIS_MASTER",       "REDIS_MASTER_NAME",
-        "REDIS_PASSWORD",  "REDIS_REPLICAS",     "REDIS_RETRY_MS",
-        "REDIS_SENTINELS", "REDIS_TIMEOUT_MS",   "REQUEST_QUEUE",
-        "STATS_FOLD_MS",   "TOP_PRODUCTS_TTL_S",
+        "CACHE",           "CACHE_TTL_S",      "CART_KEEP_DAYS",
+        "DATABASE_URL",    "LOG_LEVEL",        "METRICS_FILE",
+        "PG_POOL_WAIT_MS", "PG_READ_POOL",     "PG_TIMEOUT_MS",
+        "PG_WRITE_POOL",   "REDIS_MASTER",     "REDIS_MASTER_NAME",
+        "REDIS_PASSWORD",  "REDIS_REPLICAS",   "REDIS_RETRY_MS",
+        "REDIS_SENTINELS", "REDIS_SOCKET_DIR", "REDIS_TIMEOUT_MS",
+        "REQUEST_QUEUE",   "STATS_FOLD_MS",    "TOP_PRODUCTS_TTL_S",
     };
     size_t len;
     char *text = NULL, *rest = NULL;

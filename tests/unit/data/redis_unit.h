@@ -5,6 +5,8 @@
 #include "metrics_unit.h"
 #include "resp_fake.h"
 
+#include <sys/un.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/redis.h"
@@ -20,6 +22,8 @@ static struct config config = {
     .redis_retry_ms = RETRY_MS,
     .redis_timeout_ms = TIMEOUT_MS,
 };
+// Where a socket of the master's name lies that nobody listens at.
+static char socket_dir[] = "/tmp/redis-unit-XXXXXX";
 static struct redis_script script_a = {.text = "return 'a'"};
 static struct redis_script script_b = {.text = "return 'b'"};
 
@@ -79,6 +83,18 @@ static inline void check_echo(void *mem, struct redis_node *node, const char *te
     assert_string_equal(call.reply.text, text);
 }
 
+static inline void redis_unit_leave_socket(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(socket_dir));
+    config.redis_socket_dir = socket_dir;
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%s/redis-%s.sock", socket_dir,
+             master_node.port);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    close(fd);
+}
+
 // Starts the fake nodes, and sets up the program's side; once, before all tests.
 static inline void redis_unit_begin(void)
 {
@@ -89,6 +105,7 @@ static inline void redis_unit_begin(void)
     config.redis_replicas[0] = (struct config_addr){"127.0.0.1", replica_node.port};
     config.redis_replicas[1] = (struct config_addr){"127.0.0.1", dead_port};
     config.n_redis_replicas = 2;
+    redis_unit_leave_socket();
     signal(SIGPIPE, SIG_IGN);
     log_set_level(LOG_ERROR);
     loop_init();
@@ -126,4 +143,8 @@ static inline void redis_unit_end(void *mem)
     wait_until_up(redis_second(master), false);
     wait_until_up(redis_second(replica), false);
     loop_sleep_ms(3 * RETRY_MS);
+    char path[64];
+    snprintf(path, sizeof path, "%s/redis-%s.sock", socket_dir, master_node.port);
+    unlink(path);
+    rmdir(socket_dir);
 }
