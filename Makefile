@@ -84,7 +84,7 @@ test: ## all tests, about 25 minutes
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
 	+@$(MAKE) --no-print-directory V=asan build unit-programs
 	+@$(MAKE) --no-print-directory V=chaos build consistency-programs
-	+@$(MAKE) --no-print-directory fuzz-programs
+	+@$(MAKE) --no-print-directory fuzz-programs report-programs
 	@tests/run test
 
 check: ## the quick tests, about 3 minutes
@@ -100,6 +100,15 @@ chaos: consistency ## every fault several times under load, and the figures of a
 
 soak: consistency ## faults at random for HOURS=1
 	@tests/consistency/soak --hours $(or $(HOURS),1)
+
+bench: measuring ## how fast it is, next to what could be: about 12 minutes
+	@report/bench
+
+.PHONY: bench measuring
+measuring:
+	@dev/install test
+	+@$(MAKE) --no-print-directory V=release build
+	+@$(MAKE) --no-print-directory report-programs
 
 mutants: consistency ## each known mistake, built in, is caught
 	@tests/consistency/mutants/run

@@ -107,7 +107,7 @@ def connections_cut(tap, stack):
 
 
 def socket_lost(tap, stack):
-    """The nodes of this machine are reached by their sockets, and without those by TCP."""
+    """This machine's nodes are reached by their sockets, and without those by TCP."""
     path = "%s/redis-%s.sock" % (stack.variable("REDIS_SOCKET_DIR"),
                                  stack.redis_port + REDIS["replica-1"])
 

@@ -1,0 +1,184 @@
+"""The tools that measure, and what they measure against: wrk, the load of an open loop,
+pgbench, nginx before the floor. Each call is one run and gives plain numbers."""
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+from lib.stack import free_ports, until  # noqa: E402
+
+READS = re.compile(r'^carrito_cache_reads_total\{.*result="(\w+)"\} (\d+)', re.MULTILINE)
+MEDIAN = re.compile(r"^\s+50%\s+([\d.]+)(us|ms|s)$", re.MULTILINE)
+MS = {"us": 0.001, "ms": 1, "s": 1000}
+# Where spawn-fcgi and nginx are, for who is not root.
+SBIN = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def output(*command, **options):
+    return subprocess.run(command, text=True, check=True, stdout=subprocess.PIPE,
+                          **options).stdout
+
+
+def machine():
+    """What a figure was measured on, in one line."""
+    with open("/proc/cpuinfo") as file:
+        model = re.search(r"model name\s*: (.*)", file.read())
+    return "%d processors (%s), Linux %s, load average %.2f before" % (
+        os.cpu_count(), model.group(1).strip() if model else platform.machine(),
+        platform.release(), os.getloadavg()[0])
+
+
+def commit():
+    return output("git", "-C", ROOT, "describe", "--always", "--dirty").strip()
+
+
+def wrk(port, seconds, connections, mode, carts=1, seed=0):
+    """(requests per second, the median latency in ms). Any failed request is an end."""
+    threads = min(2, connections)
+    out = output("wrk", "--latency", "--timeout", "10s", "-t%d" % threads,
+                 "-c%d" % connections, "-d%ds" % max(1, round(seconds)), "-s",
+                 os.path.join(ROOT, "report", "bench.lua"), "http://127.0.0.1:%d" % port,
+                 "--", mode, str(carts), str(seed))
+    if "Non-2xx" in out or "Socket errors" in out:
+        sys.exit("some requests failed:\n" + out)
+    value, unit = MEDIAN.search(out).groups()
+    return (float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
+            float(value) * MS[unit])
+
+
+def cached_reads(stack):
+    """Reads of the cache so far, by result."""
+    client, found = stack.client(), {}
+    for name, number in READS.findall(client.get("/metrics").body.decode()):
+        found[name] = found.get(name, 0) + int(number)
+    client.close()
+    return found
+
+
+def open_loop(port, rate, seconds, carts, seed=1):
+    """What build/report/load found: a dict, with latencies in ms."""
+    return json.loads(output(
+        os.path.join(ROOT, "build", "report", "load"), "--quiet", "--port", str(port),
+        "--rate", "%g" % rate, "--seconds", str(seconds), "--connections", "256",
+        "--carts", str(carts), "--seed", str(seed)))
+
+
+class Floor:
+    """build/report/floor behind an nginx of its own, with the service's configuration and
+    as many processes as the service has; and /return, which nginx answers by itself."""
+
+    def __init__(self, processes, body_bytes):
+        self.processes, self.bytes = processes, body_bytes
+
+    def __enter__(self):
+        self.dir = tempfile.mkdtemp(prefix="floor-")
+        self.port = free_ports()
+        self.socket = os.path.join(self.dir, "fcgi.sock")
+        env = {"PATH": SBIN, "FCGI_SOCKET": self.socket, "TEMP_DIR": self.dir,
+               "LOG_DIR": self.dir, "PORT": str(self.port)}
+        conf = os.path.join(self.dir, "conf")
+        output(os.path.join(ROOT, "nginx", "render"), os.path.join(ROOT, "nginx"), conf,
+               env=env)
+        self.add_return(os.path.join(conf, "nginx.conf"))
+        program = os.path.join(ROOT, "build", "report", "floor")
+        self.parts = [subprocess.Popen(words, env={"PATH": SBIN}, start_new_session=True,
+                                       stdout=subprocess.DEVNULL) for words in (
+            ("spawn-fcgi", "-n", "-s", self.socket, "-M", "0600", "--",
+             shutil.which("multiwatch"), "-f", str(self.processes), "-t", "0", "-s",
+             "TERM", "--", program, str(self.bytes)),
+            ("nginx", "-e", "stderr", "-p", conf, "-c", "nginx.conf"))]
+        if not until(self.answers, 10):
+            self.__exit__()
+            sys.exit("the floor does not answer")
+        return self
+
+    def add_return(self, path):
+        with open(path) as file:
+            text = file.read()
+        constant = ('location = /return {'
+                    ' default_type application/json; return 200 "%s"; }\n'
+                    % ("x" * self.bytes))
+        # As root nginx would let its workers run as nobody, who may not enter here.
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        with open(path, "w") as file:
+            file.write(user + text.replace("location / {", constant + "location / {", 1))
+
+    def answers(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+                sock.sendall(b"GET /cart/x HTTP/1.0\r\n\r\n")
+                return sock.recv(12).endswith(b"200")
+        except OSError:
+            return False
+
+    def __exit__(self, *unused):
+        for part in reversed(self.parts):
+            if part.poll() is None:
+                os.kill(part.pid, signal.SIGTERM)
+            part.wait(20)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def statements():
+    """The program's own SQL, as it stands in the binary: lock, load, insert, set."""
+    with open(os.path.join(ROOT, "build", "release", "carrito-fcgi"), "rb") as file:
+        texts = [text.decode() for text in re.findall(rb"[\x20-\x7e]{40,}", file.read())]
+
+    def one(*parts):
+        found = [text for text in texts if all(part in text for part in parts)]
+        if len(found) != 1:
+            sys.exit("%d statements of the program have %s" % (len(found), parts))
+        return found[0]
+
+    return {"lock": one("SELECT pg_advisory_xact_lock(hashtextextended($1"),
+            "load": one("cache_state", "ORDER BY i.added_in"),
+            "insert": one("WITH touched", "INSERT INTO cart_item"),
+            "set": one("WITH touched", "UPDATE cart_item AS i SET name")}
+
+
+# The cart, its next version, now, the product, its name, price, quantity.
+PARAMETERS = {"$1": "('user' || :number::text)", "$2": ":next", "$3": ":now",
+              "$4": ":product", "$5": ":name", "$6": ":price", "$7": ":quantity"}
+
+
+# pgbench would take :MI in it for a variable.
+FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+
+
+def pgbench_script(change, carts):
+    sql = statements()
+
+    def bound(name):
+        text = re.sub(r"\$\d", lambda match: PARAMETERS[match.group()], sql[name])
+        return text.replace("'%s'" % FORMAT, ":format")
+
+    product = "random(3000000, 2000000000)" if change == "insert" else "2000000"
+    return "\n".join([
+        r"\set number random(101, %d)" % (100 + carts), r"\set product " + product,
+        r"\set quantity random(1, 100)" if change == "set" else r"\set quantity 1",
+        "BEGIN;", bound("lock") + ";", bound("load") + r" \aset",
+        r"\set next :version + 1", bound(change) + ";", "COMMIT;"]) + "\n"
+
+
+def pgbench(stack, seconds, clients, change, carts):
+    """Transactions per second of the same statements, one after another."""
+    path = os.path.join(stack.base, change + ".pgbench")
+    with open(path, "w") as file:
+        file.write(pgbench_script(change, carts))
+    out = output("pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j2", "-T",
+                 str(seconds), "-D", "name=Load", "-D", "price=9.99",
+                 "-D", "format=" + FORMAT,
+                 "-f", path, stack.database)
+    failed = re.search(r"failed transactions: (\d+)", out)
+    if failed and failed.group(1) != "0":
+        sys.exit("some transactions failed:\n" + out)
+    return float(re.search(r"tps = ([\d.]+)", out).group(1))
