@@ -29,7 +29,7 @@ a { color: inherit; }
   gap: .8rem; margin: 1.4rem 0; padding: 0; list-style: none; }
 .cards li { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
   padding: .8rem .9rem; }
-.cards strong { display: block; font-size: 1.8rem; line-height: 1.2;
+.cards strong { display: block; white-space: nowrap; font-size: 1.7rem; line-height: 1.2;
   color: var(--strong); font-variant-numeric: tabular-nums; }
 .cards span { font-size: .88rem; color: var(--soft); display: block; }
 figure { margin: 1rem 0 1.4rem; background: var(--card); border: 1px solid var(--line);
@@ -45,8 +45,9 @@ table { border-collapse: collapse; font-size: .88rem; width: 100%;
 caption { text-align: left; font-weight: 600; padding: .2rem 0 .4rem; }
 th, td { padding: .28rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; }
-th:first-child, td.text, th.text { text-align: left; }
-td.text { overflow-wrap: anywhere; }
+th:first-child, .text { text-align: left; }
+td.long { overflow-wrap: anywhere; min-width: 12rem; }
+tbody th.text { min-width: 11rem; }
 thead th { border-bottom: 2px solid var(--line); vertical-align: bottom; }
 tbody th { font-weight: 500; }
 .warn { background: var(--warn); border: 1px solid var(--line); border-radius: .5rem;
@@ -65,6 +66,7 @@ li { margin: .3rem 0; }
   .wide, figure .plot { overflow: visible; }
   table { font-size: 8pt; }
   th, td { padding: .12rem .3rem; }
+  td.long, tbody th.text { min-width: 0; }
   tr { break-inside: avoid; }
   nav { display: none; }
 }
@@ -73,6 +75,8 @@ li { margin: .3rem 0; }
 # Which heads are of text; all others are of numbers.
 TEXT_HEADS = ("t-route", "t-cache", "t-why", "t-text", "t-role", "t-link", "t-replid",
               "t-event", "t-request", "t-at")
+# Of these the ones that strangers may make long.
+LONG_HEADS = ("t-text", "t-request")
 
 
 class Page:
@@ -110,7 +114,9 @@ class Page:
         if not rows:
             return
         texts = {self.words[key] for key in TEXT_HEADS}
-        kinds = [' class="text"' if head in texts else "" for head in heads]
+        long = {self.words[key] for key in LONG_HEADS}
+        kinds = [' class="text long"' if head in long else ' class="text"'
+                 if head in texts else "" for head in heads]
         out = ['<div class="wide" tabindex="0" role="group" aria-label="%s"><table>'
                "<caption>%s</caption>\n<thead><tr>" % (escape(caption), escape(caption))]
         out += ['<th scope="col"%s>%s</th>' % (kind, escape(head))

@@ -173,6 +173,7 @@ def miller(counts, phase, work):
 
 
 def start_miller(question, phase, work):
+    # Lite: without escapes, of which there are none, a third faster.
     return subprocess.Popen(
-        ["mlr", "--tsv", "--from", os.path.join(work, phase + ".tsv"), *question],
+        ["mlr", "--tsvlite", "--from", os.path.join(work, phase + ".tsv"), *question],
         stdout=subprocess.PIPE, text=True, env=ENV)

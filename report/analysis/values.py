@@ -167,8 +167,8 @@ class Values:
         rows = []
         for each in self.phases[name]["routes"]:
             row = [each["route"], each["cache"], self.number(each["n"])]
-            for which in ("total", "request"):
-                row += [self.significant(each[which][point]) if each[which] else "-"
+            for which, say in (("total", self.significant), ("request", self.number)):
+                row += [say(each[which][point]) if each[which] else "-"
                         for _, point in points]
             rows.append(row)
         title = words["c-routes"] if len(self.phases) == 1 else "%s: %s" % (
