@@ -113,7 +113,7 @@ def of_run(evidence, phases):
         "loads": {name: {key: value for key, value in phase.items()
                          if isinstance(value, (int, float))}
                   for name, phase in evidence["phases"].items()},
-        "lag": on["lag"], "replication": on["replication"],
+        "lag": evidence["phases"]["warm"]["lag"], "replication": on["replication"],
         "holds": {"n": int(on["holds"][-1][1]), "p50": bound(on["holds"], 0.5),
                   "p99": bound(on["holds"], 0.99)},
     }

@@ -158,6 +158,8 @@ class Page:
 
     def warnings(self):
         figures = self.figures
+        if self.run and (figures["machine"].get("load_average") or 0) >= 1:
+            self.say("warning-busy", "p", ' class="warn" role="note"')
         if figures["unreadable"]:
             self.say("warning-unreadable", "p", ' class="warn" role="note"')
         if not figures["requests"]:

@@ -68,7 +68,10 @@ EN = {
     "log-title": "Carrito: an access log",
     "other-page": "En español", "other-lang": "es",
     "made-run": "Commit {commit}, {date}. {processors} processors ({model}), {memory}"
-    " GiB, Linux {kernel}; nginx {nginx}, PostgreSQL {postgresql}, Redis {redis}.",
+    " GiB, Linux {kernel}; nginx {nginx}, PostgreSQL {postgresql}, Redis {redis}. Load"
+    " average before: {load_average}.",
+    "warning-busy": "The machine had other work when this was measured (load average"
+    " {load_average}): the times tell less than on a quiet one.",
     "made-log": "From {file}, {lines} lines, {first} to {last}. Read {date}.",
     "warning-unreadable": "{unreadable} of {lines} lines could not be read; they are in"
     " no figure.",
@@ -107,10 +110,11 @@ EN = {
     " line is where the measured load begins, {hit_percent} % of whose reads are hits.",
     "p-hit-ratio-log": "Of the reads in each step, the share that Redis answered.",
     "h-nodes": "Who serves the reads",
-    "p-nodes-run": "The replicas in turn. The log and the nodes' own INFO commandstats"
-    " agree: of all MGETs, what is not in the log was asked by the keeper's audit. (Each"
-    " of its samples is one RANDOMKEY, which nobody else asks; {audit_missed} met no"
-    " cart and asked no MGET: that is a difference below zero.)",
+    "p-nodes-run": "The replicas in turn. The log has {node_log} reads; the nodes' own"
+    " INFO commandstats say {node_own} (difference {node_difference}): all MGETs but"
+    " those of the keeper's audit, each sample of which is one RANDOMKEY, which nobody"
+    " else asks. The audit goes on while the counters are read: hence differences of one"
+    " or two.",
     "p-nodes-log": "The node that the program names in its answer.",
     "h-database": "Database queries saved",
     "p-database": "PostgreSQL counted {off_own} transactions for the load without the"
@@ -119,7 +123,8 @@ EN = {
     "h-replication": "Replication",
     "p-replication": "Right after the load: one stream (the same id on all nodes), and"
     " the offset of each. What the master took was on both replicas after a median of"
-    " {lag_p50} ms, 99 % after {lag_p99} ms ({lag_probes} probes during the load).",
+    " {lag_p50} ms, 99 % after {lag_p99} ms ({lag_probes} probes while the cache was"
+    " being filled).",
     "h-failover": "What a failover looks like",
     "p-failover": "{failover_rate} requests per second while parts are killed. The"
     " numbers above the plots are the events of the table. {failover_failed} of"
@@ -245,7 +250,10 @@ ES = {
     "log-title": "Carrito: un registro de accesos",
     "other-page": "In English", "other-lang": "en",
     "made-run": "Versión {commit}, {date}. {processors} procesadores ({model}), {memory}"
-    " GiB, Linux {kernel}; nginx {nginx}, PostgreSQL {postgresql}, Redis {redis}.",
+    " GiB, Linux {kernel}; nginx {nginx}, PostgreSQL {postgresql}, Redis {redis}. Carga"
+    " media antes: {load_average}.",
+    "warning-busy": "La máquina tenía otro trabajo cuando se midió (carga media"
+    " {load_average}): los tiempos dicen menos que en una máquina en calma.",
     "made-log": "De {file}, {lines} líneas, de {first} a {last}. Leído el {date}.",
     "warning-unreadable": "{unreadable} de {lines} líneas no se pudieron leer; no entran"
     " en ninguna cifra.",
@@ -287,11 +295,11 @@ ES = {
     " vertical empieza la carga que se mide, con un {hit_percent} % de aciertos.",
     "p-hit-ratio-log": "De las lecturas de cada tramo, la parte que respondió Redis.",
     "h-nodes": "Quién sirve las lecturas",
-    "p-nodes-run": "Las réplicas, por turno. El registro y el INFO commandstats de cada"
-    " nodo coinciden: de todos los MGET, los que no están en el registro los pidió la"
-    " auditoría del keeper. (Cada una de sus muestras es un RANDOMKEY, que nadie más"
-    " pide; {audit_missed} no dieron con un carrito y no pidieron MGET: eso es una"
-    " diferencia bajo cero.)",
+    "p-nodes-run": "Las réplicas, por turno. El registro tiene {node_log} lecturas; el"
+    " INFO commandstats de los nodos, {node_own} (diferencia {node_difference}): todos"
+    " los MGET menos los de la auditoría del keeper, cada muestra de la cual es un"
+    " RANDOMKEY, que nadie más pide. La auditoría sigue mientras se leen los contadores:"
+    " de ahí las diferencias de uno o dos.",
     "p-nodes-log": "El nodo que el programa nombra en su respuesta.",
     "h-database": "Consultas ahorradas a la base de datos",
     "p-database": "PostgreSQL contó {off_own} transacciones para la carga sin caché y"
@@ -301,7 +309,7 @@ ES = {
     "p-replication": "Justo después de la carga: un solo flujo (el mismo identificador"
     " en todos los nodos) y la posición de cada uno. Lo que aceptó el maestro estaba en"
     " ambas réplicas tras una mediana de {lag_p50} ms, y en el 99 % de los casos tras"
-    " {lag_p99} ms ({lag_probes} pruebas durante la carga).",
+    " {lag_p99} ms ({lag_probes} pruebas mientras se llenaba la caché).",
     "h-failover": "Cómo se ve una conmutación por error",
     "p-failover": "{failover_rate} peticiones por segundo mientras se matan partes. Los"
     " números sobre las gráficas son los sucesos de la tabla. Fallaron {failover_failed}"

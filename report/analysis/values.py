@@ -44,6 +44,7 @@ class Values:
         found["other_format"] = self.number(sum(p["other_format"]
                                                 for p in self.phases.values()))
         found.update({name: str(value) for name, value in figures["machine"].items()})
+        found["load_average"] = self.number(figures["machine"].get("load_average"), 2)
         found["memory"] = self.number(figures["machine"]["memory_gib"], 0)
         name = next(iter(self.phases))
         phase = self.phases[name]
@@ -108,12 +109,11 @@ class Values:
             hold_p50=self.significant(measured["holds"]["p50"]),
             hold_p99=self.significant(measured["holds"]["p99"]),
             audit_reads=self.number(measured["audit_reads"]),
-            audit_missed=self.number(measured["node_sums"]["audit"] -
-                                     measured["audit_reads"]),
             stale=self.number(measured["stale"]), lapsed=self.number(measured["lapsed"]),
             off_mget=self.number(measured["off_mget"]),
             node_log=self.number(measured["node_sums"]["log"]),
             node_mget=self.number(measured["node_sums"]["mget"]),
+            node_own=self.number(measured["node_sums"]["own"]),
             node_audit=self.number(measured["node_sums"]["audit"]),
             node_difference=self.number(measured["node_sums"]["difference"]),
             failover_n=self.number(failover["requests"]),

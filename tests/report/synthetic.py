@@ -126,12 +126,11 @@ def proof(logs):
             before=snapshot(5, NOTHING, 1050, 150),
             after=snapshot(45, after, 1050 + 400 + asked, 150 + 400 + 2 * asked,
                            reads if name == "on" else None))
-    phases["on"].update(lag={"probes": 100, "p50": 0.21, "p99": 1.5, "max": 2.5,
-                             "bytes_max": 300},
-                        holds=[[0.0002, 10.0], [0.0005, 90.0], [0.001, 100.0],
+    phases["on"].update(holds=[[0.0002, 10.0], [0.0005, 90.0], [0.001, 100.0],
                                [float("inf"), 100.0]],
                         replication=replication)
-    phases["warm"] = dict(load)
+    phases["warm"] = dict(load, lag={"probes": 100, "p50": 0.21, "p99": 1.5, "max": 2.5,
+                                     "bytes_max": 300})
     phases["failover"] = dict(
         load, masters=["replica-1"], replication=replication,
         events=[[start + 1, "kill", "replica-1"], [start + 2, "start", "replica-1"],
