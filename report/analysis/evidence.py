@@ -29,6 +29,12 @@ def command_calls(stack, node):
     return found
 
 
+def key_lookups(stack, node):
+    """Keys that were looked up for reading, one by one, whatever the command."""
+    stats = fields(stack.redis(node, "INFO", "stats"))
+    return int(stats["keyspace_hits"]) + int(stats["keyspace_misses"])
+
+
 def metrics(stack):
     """{name{labels}: value} of the program, without the histograms' columns."""
     client = stack.client()
@@ -64,7 +70,8 @@ def database(stack):
 
 def snapshot(stack):
     return {"at": time.time(), "metrics": metrics(stack), "database": database(stack),
-            "redis": {node: command_calls(stack, node) for node in NODES}}
+            "redis": {node: command_calls(stack, node) for node in NODES},
+            "keys": {node: key_lookups(stack, node) for node in NODES}}
 
 
 def replication(stack):

@@ -1,6 +1,8 @@
 """Figures from what the run's parts counted themselves, beside those of the log."""
 
 NODES = ("master", "replica-1", "replica-2")
+# Commands besides MGET that look up one key for reading, also in scripts.
+ONE_KEY = ("get", "exists", "touch", "ttl", "pttl", "type", "strlen")
 
 
 def grown(phase, read, since="before", until="after"):
@@ -25,18 +27,23 @@ def transactions(snapshot):
 def node_rows(evidence, logged):
     """Reads by node: of the log, and of the node's own commandstats.
 
-    Only reads of carts and the keeper's audit ask MGET; each sample of the audit begins
-    with RANDOMKEY, which nobody else asks. A sample that meets another key than a cart
-    ends there: `audit` of the whole says how many did not.
+    One MGET has the carts of all requests of a moment, and one heartbeat. How many keys
+    there were in them the node counts too: each key looked up, but for those of other
+    commands, which look up one each. Only reads of carts and the keeper's audit ask MGET,
+    the audit for one cart; and each sample of the audit begins with RANDOMKEY, which
+    nobody else asks.
     """
     phase = evidence["phases"]["on"]
     rows = []
     for node in NODES:
         asked = grown(phase, calls(node, "mget"))
         audit = grown(phase, calls(node, "randomkey"))
+        keys = grown(phase, lambda snapshot, of=node: snapshot["keys"][of]) - sum(
+            grown(phase, calls(node, command)) for command in ONE_KEY)
+        own = keys - asked - audit
         rows.append({"node": node, "log": logged.get(node, 0), "mget": asked,
-                     "audit": audit, "own": asked - audit,
-                     "difference": asked - audit - logged.get(node, 0),
+                     "keys": keys, "audit": audit, "own": own,
+                     "difference": own - logged.get(node, 0),
                      "metrics": int(grown(phase, metric(
                          'carrito_cache_reads_total{node="%s",result="hit"' % node,
                          'carrito_cache_reads_total{node="%s",result="miss"' % node)))})
@@ -100,7 +107,7 @@ def of_run(evidence, phases):
     found = {
         "setup": evidence["setup"], "nodes": rows,
         "node_sums": {name: sum(row[name] for row in rows) for name in
-                      ("log", "mget", "audit", "own", "difference", "metrics")},
+                      ("log", "mget", "keys", "audit", "own", "difference", "metrics")},
         "audit_reads": int(grown(on, metric("carrito_audit_reads_total"))),
         "stale": int(grown(on, metric('carrito_audit_reads_total{result="stale"'))),
         "lapsed": int(sum(grown(on, metric(

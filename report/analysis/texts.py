@@ -110,11 +110,11 @@ EN = {
     " line is where the measured load begins, {hit_percent} % of whose reads are hits.",
     "p-hit-ratio-log": "Of the reads in each step, the share that Redis answered.",
     "h-nodes": "Who serves the reads",
-    "p-nodes-run": "The replicas in turn. The log has {node_log} reads; the nodes' own"
-    " INFO commandstats say {node_own} (difference {node_difference}): all MGETs but"
-    " those of the keeper's audit, each sample of which is one RANDOMKEY, which nobody"
-    " else asks. The audit goes on while the counters are read: hence differences of one"
-    " or two.",
+    "p-nodes-run": "The replicas in turn. The log has {node_log} reads; the nodes"
+    " themselves say {node_own} (difference {node_difference}). One MGET has the carts"
+    " of all requests of a moment and one heartbeat. INFO tells how many MGETs and how"
+    " many keys; less the heartbeats, and less the keeper's audit, whose every sample"
+    " is one RANDOMKEY, reads of carts are left.",
     "p-nodes-log": "The node that the program names in its answer.",
     "h-database": "Database queries saved",
     "p-database": "PostgreSQL counted {off_own} transactions for the load without the"
@@ -168,8 +168,9 @@ EN = {
     "t-line": "line", "t-why": "why", "t-text": "its beginning", "t-lines": "lines",
     "t-phase": "load", "t-requests": "requests", "t-mean": "mean", "t-max": "max",
     "t-route": "route", "t-cache": "cache", "t-program": "program", "t-nginx": "nginx",
-    "t-node": "node", "t-log": "log", "t-mget": "MGET of the node",
-    "t-audit": "of these the keeper's audit", "t-own": "left for requests",
+    "t-node": "node", "t-log": "log", "t-mget": "MGETs of the node",
+    "t-keys": "keys in them",
+    "t-audit": "carts of the audit", "t-own": "left for requests",
     "t-difference": "difference", "t-sum": "sum", "t-share": "share",
     "t-hits": "hits", "t-own-all": "PostgreSQL's own count",
     "t-background": "background", "t-requests-db": "for the load",
@@ -295,11 +296,11 @@ ES = {
     " vertical empieza la carga que se mide, con un {hit_percent} % de aciertos.",
     "p-hit-ratio-log": "De las lecturas de cada tramo, la parte que respondió Redis.",
     "h-nodes": "Quién sirve las lecturas",
-    "p-nodes-run": "Las réplicas, por turno. El registro tiene {node_log} lecturas; el"
-    " INFO commandstats de los nodos, {node_own} (diferencia {node_difference}): todos"
-    " los MGET menos los de la auditoría del keeper, cada muestra de la cual es un"
-    " RANDOMKEY, que nadie más pide. La auditoría sigue mientras se leen los contadores:"
-    " de ahí las diferencias de uno o dos.",
+    "p-nodes-run": "Las réplicas, por turno. El registro tiene {node_log} lecturas; los"
+    " propios nodos dicen {node_own} (diferencia {node_difference}). Un MGET lleva los"
+    " carritos de todas las peticiones de un momento y un latido. INFO dice cuántos"
+    " MGET y cuántas claves; sin los latidos y sin la auditoría del keeper, cada"
+    " muestra de la cual es un RANDOMKEY, quedan las lecturas de carritos.",
     "p-nodes-log": "El nodo que el programa nombra en su respuesta.",
     "h-database": "Consultas ahorradas a la base de datos",
     "p-database": "PostgreSQL contó {off_own} transacciones para la carga sin caché y"
@@ -356,7 +357,8 @@ ES = {
     "t-phase": "carga", "t-requests": "peticiones", "t-mean": "media", "t-max": "máx.",
     "t-route": "ruta", "t-cache": "caché", "t-program": "programa", "t-nginx": "nginx",
     "t-node": "nodo", "t-log": "registro", "t-mget": "MGET del nodo",
-    "t-audit": "de ellos, de la auditoría del keeper", "t-own": "quedan para peticiones",
+    "t-keys": "claves en ellos",
+    "t-audit": "carritos de la auditoría", "t-own": "quedan para peticiones",
     "t-difference": "diferencia", "t-sum": "suma", "t-share": "parte",
     "t-hits": "aciertos", "t-own-all": "según PostgreSQL",
     "t-background": "actividad de fondo", "t-requests-db": "de la carga",

@@ -178,9 +178,9 @@ class Values:
     def nodes(self):
         words = self.words
         if self.measured:
-            heads = [words["t-node"], words["t-log"], words["t-mget"], words["t-audit"],
-                     words["t-own"], words["t-difference"]]
-            names = ("log", "mget", "audit", "own", "difference")
+            heads = [words["t-node"], words["t-log"], words["t-mget"], words["t-keys"],
+                     words["t-audit"], words["t-own"], words["t-difference"]]
+            names = ("log", "mget", "keys", "audit", "own", "difference")
             rows = [[row["node"], *(self.number(row[name]) for name in names)]
                     for row in self.measured["nodes"]]
             rows.append([words["t-sum"], *(self.number(self.measured["node_sums"][name])
