@@ -110,6 +110,7 @@ def of_run(evidence, phases):
                       ("log", "mget", "keys", "audit", "own", "difference", "metrics")},
         "audit_reads": int(grown(on, metric("carrito_audit_reads_total"))),
         "stale": int(grown(on, metric('carrito_audit_reads_total{result="stale"'))),
+        "moves": int(grown(on, metric("carrito_keeper_moves_total"))),
         "lapsed": int(sum(grown(on, metric(
             'carrito_cache_reads_total{node="%s",result="lapsed"' % node))
             for node in NODES)),

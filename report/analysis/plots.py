@@ -141,7 +141,7 @@ class Plots:
                              self.number(value), i))
         least = min(row[1] for row in rows)
         low = 10 ** -3
-        while low * 10 < least:
+        while low * 20 < least:
             low *= 10
         plots = ", ".join(
             "$d using ($4 == %d ? $1 : NaN):2:(0.26) with boxes lc rgb '%s' title %s" % (
@@ -283,7 +283,7 @@ set format y '%%g'
 set ylabel %s
 set xlabel %s
 set label 1 %s at graph 0, graph 1.12 left font ',14' tc rgb 'black'
-set key tmargin right horizontal Left reverse samplen 1 width -2 maxrows 1
+set key tmargin right horizontal Left reverse samplen 1 width 1 maxrows 2
 %s
 set xrange [0:%g]
 plot %s

@@ -109,6 +109,7 @@ class Values:
             hold_p50=self.significant(measured["holds"]["p50"]),
             hold_p99=self.significant(measured["holds"]["p99"]),
             audit_reads=self.number(measured["audit_reads"]),
+            moves=self.number(measured["moves"]),
             stale=self.number(measured["stale"]), lapsed=self.number(measured["lapsed"]),
             off_mget=self.number(measured["off_mget"]),
             node_log=self.number(measured["node_sums"]["log"]),
