@@ -52,7 +52,7 @@ SEED_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard seeder/*.c))
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
 .PHONY: help build up down status logs clean-data test check chaos soak mutants unit lint \
-        fmt tidy cppcheck analyze fuzz clean
+        fmt tidy cppcheck analyze fuzz clean report
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -77,6 +77,21 @@ logs: ## follow all logs
 
 clean-data: ## drop the local database and cache (after make down)
 	@dev/stack clean-data
+
+# What the cache does, in figures; LOG=path: what that access log shows.
+ifdef LOG
+report: export REPORT_LOG := $(value LOG)
+report:
+	@dev/install analysis
+	@report/analyse -- "$$REPORT_LOG"
+else
+report: ## loads with and without the cache, and what the log shows (LOG=path: of that log)
+	@dev/install report
+	+@$(MAKE) --no-print-directory V=release build
+	+@$(MAKE) --no-print-directory report-programs
+	@report/run
+	@report/analyse --reports report --run report/out/run
+endif
 
 test: ## all tests, about 25 minutes
 	@dev/install test
