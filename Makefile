@@ -78,7 +78,7 @@ logs: ## follow all logs
 clean-data: ## drop the local database and cache (after make down)
 	@dev/stack clean-data
 
-test: ## all tests, about 25 minutes
+test: ## all tests, about 27 minutes
 	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
