@@ -33,6 +33,13 @@ def run(suite):
         suite.tap.group(part.__name__, part, suite)
 
 
+def run_off(suite):
+    """With RATE_LIMIT=200."""
+    asset = named_assets(suite, "/")[0]
+    answers = {suite.client.get(asset).status for _ in range(1000)}
+    suite.tap.equal(answers, {200}, "page: what it is made of is not counted as requests")
+
+
 def named_assets(suite, path):
     page = suite.client.get(path).body.decode()
     return re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
