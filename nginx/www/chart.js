@@ -54,12 +54,12 @@ export class Chart {
         this.rows = make("tbody");
         this.summary = make("summary");
         this.timeHead = make("th", {scope: "col"});
+        this.heads = lines.map((name) => make("th", {scope: "col", class: "num"}, name));
         this.table = make("details", {ontoggle: () => this.fillTable()}, this.summary,
             make("div", {class: "scroll", tabindex: 0, role: "region",
                          "aria-labelledby": `chart-${key}`},
                 make("table", {}, make("thead", {}, make("tr", {}, this.timeHead,
-                    ...lines.map((name) => make("th", {scope: "col", class: "num"},
-                                                name || key)))), this.rows)));
+                    ...this.heads)), this.rows)));
         this.element = make("figure", {class: `chart ${key}`, "data-chart": key},
             make("figcaption", {}, this.title, this.help),
             make("div", {class: "plot"}, this.svg, this.scale), this.legend, this.table);
@@ -71,6 +71,8 @@ export class Chart {
         setText(this.help, text(this.key + "Help"));
         setText(this.summary, text("asTable"));
         setText(this.timeHead, text("time"));
+        if (this.lines[0] === "")
+            setText(this.heads[0], text(this.key));
         this.draw();
     }
 

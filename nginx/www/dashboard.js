@@ -7,7 +7,7 @@ import {byId, setText} from "./dom.js";
 import {epoch, mode, nodeNames, nodes, point} from "./figures.js";
 import {decimal, onLanguage, setUpLanguage, text} from "./language.js";
 import {parse} from "./metrics.js";
-import {hideNotice, showNotice} from "./notices.js";
+import {announce, hideNotice, showNotice} from "./notices.js";
 import {showNodes} from "./nodes_view.js";
 
 const EVERY_MS = 400;
@@ -20,6 +20,7 @@ let charts = [];
 let database = "up";
 let readingNumber = 0;
 let firstEpoch = null;
+let complaint = ""; // that is on show
 
 function makeCharts(names) {
     charts = [
@@ -58,12 +59,21 @@ async function readHealth() {
         database = answer.json.database === "ok" ? "up" : "down";
 }
 
+function complain(words) {
+    if (words === complaint)
+        return;
+    complaint = words;
+    showNotice("problem", words);
+    announce(words);
+}
+
 async function read() {
     const answer = await request("GET", "/metrics");
     if (answer.status !== 200) {
-        showNotice("problem", text(answer.status === 403 ? "forbidden" : "metricsDown"));
+        complain(text(answer.status === 403 ? "forbidden" : "metricsDown"));
         return;
     }
+    complaint = "";
     hideNotice("problem");
     const reading = parse(answer.text);
     if (!charts.length)

@@ -10,16 +10,22 @@ const DURATION = "carrito_request_duration_seconds";
 // The Redis nodes, by name: master first.
 export const nodeNames = (reading) => labelValues(reading, "carrito_redis_up", "node");
 
+// Of the processes, `up` are connected to a node and `without` have tried and are not.
+// With CACHE=off none of them tries.
+function nodeState(up, without, all) {
+    if (up === 0)
+        return without === 0 ? "unused" : "down";
+    return up < all ? "partly" : "up";
+}
+
 // [{name, state, up, all, isMaster, lag}]; state: up, partly, down or unused.
 export function nodes(reading) {
     const all = sum(reading, "carrito_processes");
-    const unused = sum(reading, "carrito_cache_epoch") === 0 &&
-        sum(reading, "carrito_redis_up") === 0;
     return nodeNames(reading).map((node) => {
         const up = sum(reading, "carrito_redis_up", {node});
         return {
             name: node, up, all,
-            state: unused ? "unused" : up === 0 ? "down" : up < all ? "partly" : "up",
+            state: nodeState(up, sum(reading, "carrito_redis_breaker_open", {node}), all),
             isMaster: sum(reading, "carrito_cache_master", {node}) === 1,
             lag: sum(reading, "carrito_redis_replica_lag_bytes", {node}),
         };

@@ -60,6 +60,6 @@ export function showNodes(nodes, hits, database, mode, epoch) {
 
     firstEpoch ??= epoch || null;
     showNode("epoch", "plain", plain(epoch),
-             text("movesSince", {n: plain(firstEpoch ? epoch - firstEpoch : 0)}));
+             text("movesSince", {count: firstEpoch ? epoch - firstEpoch : 0}));
     setText(tile("epoch").title, text("epoch"));
 }
