@@ -21,6 +21,8 @@ export default {
     close: "Close",
     conflict: "In another tab, or elsewhere, this cart has changed: here it is.",
     dashboard: "Dashboard",
+    discard: "Discard it",
+    discarded: "Discarded.",
     doItAnyway: "Do it now",
     done: "Done: {what}. {units} in the cart, {total}.",
     epoch: "Epoch",

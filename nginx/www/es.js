@@ -21,6 +21,8 @@ export default {
     close: "Cerrar",
     conflict: "En otra pestaña, o en otro sitio, el carrito ha cambiado. Así está ahora.",
     dashboard: "Panel",
+    discard: "Descartarlo",
+    discarded: "Descartado.",
     doItAnyway: "Hacerlo ahora",
     done: "Hecho: {what}. {units} en el carrito, {total}.",
     epoch: "Época",

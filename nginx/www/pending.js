@@ -59,9 +59,11 @@ export function add(user, action, version) {
           after: before ? before.id : null, refused: false});
 }
 
-// Says which version the next sending has to match.
-export function setVersion(entry, version) {
-    save({...entry, version, after: null});
+// Says which version the next sending has to match, unless it is not wanted any more.
+export function setVersion({id}, version) {
+    const kept = localStorage.getItem(PREFIX + id);
+    if (kept)
+        save({...JSON.parse(kept), version, after: null});
 }
 
 // Done, or refused for good: the one behind it goes on from the version that is now

@@ -44,7 +44,8 @@ function showDelay(waiting) {
         hideNotice("delayed");
     else
         showNotice("delayed", problemText(delayed),
-                   [text("kept", {count: waiting.length})], [[text("tryNow"), retryNow]]);
+                   [text("kept", {count: waiting.length})],
+                   [[text("tryNow"), retryNow], [text("discard"), discard]]);
 }
 
 function showConflict() {
@@ -70,6 +71,16 @@ function redo() {
     }
     show();
     send();
+}
+
+// What is under way may be done all the same: the cart tells.
+function discard() {
+    pending.waiting(user).forEach(pending.forget);
+    delayed = null;
+    announce(text("discarded"));
+    show();
+    retryNow();
+    read();
 }
 
 function leave() {
@@ -118,7 +129,8 @@ async function read() {
 
 function answered(entry, answer) {
     showCost(answer.cost);
-    if (entry.user === user && !(answer.replayed && cart?.version > answer.version))
+    // What is on show may be newer: by a read that was faster, or than a stored answer.
+    if (entry.user === user && !(cart?.version > answer.version))
         take(answer.json);
     tellChanged(entry.user, answer.version);
     const late = delayed;

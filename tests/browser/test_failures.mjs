@@ -51,7 +51,7 @@ const reload = () => visit({}, async (context) => {
     equal((await shown(page)).quantities, {[MUG]: 1},
           "reload: what is pending is still there");
     await page.unroute("**/add");
-    await delayed(page).locator("button").click();
+    await delayed(page).locator("button").first().click();
     equal(await settled(page, {[MUG]: 1}), {[MUG]: 1}, "reload: and is saved then");
     equal(await stored(user), {[MUG]: 1}, "reload: once");
     ok(writes.length >= 3 && sameKey(writes, "/add"),
@@ -104,4 +104,20 @@ const unavailable = () => visit({}, async (context) => {
     equal(await stored(user), {[MUG]: 1}, "503: it is done once");
 });
 
-export const tests = [offline, reload, lostAnswer, unavailable];
+// Nobody has to wait for a server for ever.
+const discarded = () => visit({}, async (context) => {
+    const user = newUser("net");
+    const page = await openShop(context, user);
+    await page.route("**/add", (route) => route.abort());
+    await addButton(page, MUG).click();
+    await addButton(page, CABLE).click();
+    await delayed(page).waitFor();
+    await delayed(page).locator("button").last().click();
+    equal(await settled(page, {}), {}, "discard: what waits can be given up");
+    await page.unroute("**/add");
+    await addButton(page, CABLE).click();
+    equal(await settled(page, {[CABLE]: 1}), {[CABLE]: 1}, "discard: and all goes on");
+    equal(await stored(user), {[CABLE]: 1}, "discard: without it");
+});
+
+export const tests = [offline, discarded, reload, lostAnswer, unavailable];
