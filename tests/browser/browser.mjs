@@ -3,8 +3,8 @@
 import {failed, none, ok} from "./tap.mjs";
 import {broken, launch, strangers, violations} from "./visit.mjs";
 
-const MODULES = ["tables", "shop", "tabs", "failures", "languages", "keyboard", "weight",
-                 "access", "dashboard", "database"];
+const MODULES = ["tables", "rules", "shop", "tabs", "failures", "languages", "keyboard",
+                 "weight", "access", "dashboard", "database"];
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : MODULES;
 const browser = await launch();

@@ -43,7 +43,7 @@ export async function stack(...command) {
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // The first true value of condition(), or its last one when the time is up.
-export async function until(condition, seconds = 5, pause = 20) {
+export async function until(condition, seconds = 10, pause = 20) {
     const end = performance.now() + 1000 * seconds;
     for (;;) {
         const value = await condition();

@@ -2,15 +2,10 @@
 // languages say the same things.
 
 import {execFileSync} from "node:child_process";
-import {readdirSync, readFileSync} from "node:fs";
+import {readdirSync} from "node:fs";
 
 import {equal, none} from "./tap.mjs";
-
-const ROOT = new URL("../../", import.meta.url);
-const WWW = new URL("nginx/www/", ROOT);
-const read = (name) => readFileSync(new URL(name, WWW), "utf8");
-const load = async (name) =>
-    import("data:text/javascript," + encodeURIComponent(read(name)));
+import {load, read, ROOT, WWW} from "./www.mjs";
 
 function shelf() {
     const seeder = new URL(`build/${process.env.V || "release"}/carrito-seed`, ROOT);

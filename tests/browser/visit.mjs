@@ -45,7 +45,7 @@ export async function visit(options, test) {
         viewport: {width: 1280, height: 900}, locale: "en-US", reducedMotion: "reduce",
         ...options,
     });
-    context.setDefaultTimeout(8000);
+    context.setDefaultTimeout(15000);
     watch(context);
     try {
         await test(context);
