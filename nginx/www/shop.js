@@ -107,7 +107,7 @@ function act(action) {
 const add = (product) => act({kind: "add", product_id: product.product_id,
                               name: product.name, price: product.price, quantity: 1});
 
-// Reads the cart. A write that was answered meanwhile knows better.
+// Reads the cart. A write that was answered meanwhile may know better.
 async function read() {
     clearTimeout(reading);
     const [of, before] = [user, taken];
@@ -116,7 +116,7 @@ async function read() {
         return;
     showCost(answer.cost);
     if (answer.status === 200) {
-        if (taken === before)
+        if (taken === before || answer.version > cart.version)
             take(answer.json);
     } else {
         showNotice("unread", problemText(answer),
@@ -207,6 +207,8 @@ setUpTabs((whose, version) => {
     show();
     send();
 });
+// Somebody comes back, perhaps from another browser with the same cart.
 addEventListener("visibilitychange", () => document.hidden || read());
+addEventListener("focus", () => read());
 shelf.then(() => setUpTop(add));
 byId("second-tab").addEventListener("click", () => announce(text("secondTabHint")));

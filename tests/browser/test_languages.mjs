@@ -36,6 +36,21 @@ const others = () => visit({locale: "fi-FI"}, async (context) => {
     equal(await lang(page), "en", "languages: English for all others");
 });
 
+// Spanish takes more room.
+const narrow = () => visit({locale: "es-ES", viewport: {width: 360, height: 740}},
+                           async (context) => {
+    const faults = [];
+    const pages = [await openShop(context, newUser("es")), await context.newPage()];
+    await pages[1].goto(`${BASE}/dashboard`);
+    await pages[1].locator(".chart").first().waitFor();
+    for (const page of pages) {
+        const width = await page.evaluate(() => document.documentElement.scrollWidth);
+        if (width > 360)
+            faults.push(`${page.url()}: ${width}`);
+    }
+    none(faults, "languages: Spanish fits on a small screen");
+});
+
 // A text that is missing would show its name, or a hole.
 const noHoles = () => visit({locale: "es-ES"}, async (context) => {
     const faults = [];
@@ -50,4 +65,4 @@ const noHoles = () => visit({locale: "es-ES"}, async (context) => {
     none(faults.filter((each) => each !== "nginx"), "languages: no text has a hole");
 });
 
-export const tests = [byBrowser, others, noHoles];
+export const tests = [byBrowser, others, narrow, noHoles];
