@@ -5,10 +5,12 @@ import {request} from "./api.js";
 import {Chart} from "./chart.js";
 import {byId, setText} from "./dom.js";
 import {epoch, mode, nodeNames, nodes, point} from "./figures.js";
-import {decimal, onLanguage, setUpLanguage, text} from "./language.js";
+import {decimal, money, number, onLanguage, setUpLanguage, text} from "./language.js";
 import {parse} from "./metrics.js";
-import {announce, hideNotice, showNotice} from "./notices.js";
 import {showNodes} from "./nodes_view.js";
+import {actionText, announce, hideNotice, problemText, showNotice} from "./notices.js";
+import {setUpSender} from "./sender.js";
+import {tellChanged} from "./tabs.js";
 
 const EVERY_MS = 400;
 const SPAN_MS = 60000;   // what the plots reach back
@@ -96,6 +98,25 @@ async function readOn() {
     }
 }
 
+// Who comes here from the shop, to see why it does not answer, has perhaps left something
+// there that waits. A conflict waits until somebody sees it in the shop.
+function sendWhatWaits() {
+    setUpSender({
+        answered(entry, answer) {
+            tellChanged(entry.user, answer.version);
+            announce(text("done", {what: actionText(entry.action),
+                                   units: number(answer.json.item_count),
+                                   total: money(answer.json.total)}));
+        },
+        refused(entry, answer) {
+            showNotice("refused", text("notDone", {count: 1}),
+                       [[actionText(entry.action)], problemText(answer)]);
+        },
+        conflict() {},
+        delayed() {},
+    });
+}
+
 await setUpLanguage();
 const showLive = () => setText(byId("live"), text("live", {n: decimal(1000 / EVERY_MS)}));
 showLive();
@@ -104,4 +125,5 @@ onLanguage(() => {
     for (const chart of charts)
         chart.translate();
 });
+sendWhatWaits();
 readOn();

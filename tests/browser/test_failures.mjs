@@ -104,6 +104,19 @@ const unavailable = () => visit({}, async (context) => {
     equal(await stored(user), {[MUG]: 1}, "503: it is done once");
 });
 
+const onDashboard = () => visit({}, async (context) => {
+    const user = newUser("net");
+    const page = await openShop(context, user);
+    await page.route("**/add", (route) => route.abort());
+    await addButton(page, MUG).click();
+    await delayed(page).waitFor();
+    await page.locator('nav a[href="/dashboard"]').click();
+    await page.locator(".chart").first().waitFor();
+    await page.unroute("**/add");
+    await until(async () => (await stored(user))[MUG]);
+    equal(await stored(user), {[MUG]: 1}, "dashboard: what waits is sent from there too");
+});
+
 // Nobody has to wait for a server for ever.
 const discarded = () => visit({}, async (context) => {
     const user = newUser("net");
@@ -120,4 +133,4 @@ const discarded = () => visit({}, async (context) => {
     equal(await stored(user), {[CABLE]: 1}, "discard: without it");
 });
 
-export const tests = [offline, discarded, reload, lostAnswer, unavailable];
+export const tests = [offline, discarded, onDashboard, reload, lostAnswer, unavailable];
