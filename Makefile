@@ -93,7 +93,7 @@ report: ## loads with and without the cache, and what the log shows (LOG=path: o
 	@report/analyse --reports report --run report/out/run
 endif
 
-test: ## all tests, about 25 minutes
+test: ## all tests, about 35 minutes
 	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
@@ -121,7 +121,7 @@ bench: measuring ## how fast it is, next to what could be: about 12 minutes
 
 .PHONY: bench measuring
 measuring:
-	@dev/install test
+	@BROWSER_TESTS=off dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory report-programs
 

@@ -176,3 +176,8 @@ const struct product *catalogue_pick(uint64_t random)
     // A prime that does not divide PRODUCTS: popularity is spread over all kinds.
     return &products[(MOST_POPULAR + low * 397) % PRODUCTS];
 }
+
+const struct product *catalogue_at(size_t n)
+{
+    return n < PRODUCTS ? &products[n] : NULL;
+}

@@ -16,3 +16,6 @@ void catalogue_build(void);
 
 // The product that a random number picks: a popular one more often than the others.
 const struct product *catalogue_pick(uint64_t random);
+
+// The products one by one, in the order of their ids, from n = 0; NULL behind the last.
+const struct product *catalogue_at(size_t n);

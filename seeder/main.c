@@ -28,11 +28,12 @@
 #define EXIT_INTERRUPTED 130
 
 static const char usage[] =
-    "usage: carrito-seed [--carts N]\n"
+    "usage: carrito-seed [--carts N | --catalogue]\n"
     "Puts example carts into the database that DATABASE_URL names: user101, user102 ...\n"
     "A cart that exists is left as it is, also when its user has emptied it.\n"
-    "  --carts N   how many, 1 to 1000000 (24 when left out)\n"
-    "  --help      show this\n";
+    "  --carts N    how many, 1 to 1000000 (24 when left out)\n"
+    "  --catalogue  print the products that carts are filled with, a JSON object a line\n"
+    "  --help       show this\n";
 
 static atomic_bool stop; // set by Ctrl-C and by a thread that fails
 
@@ -175,10 +176,22 @@ static bool parse_carts(const char *text, unsigned *out)
     return true;
 }
 
+// The names hold nothing that JSON would want escaped: neither '"' nor '\\'.
+static void print_catalogue(void)
+{
+    const struct product *product;
+
+    catalogue_build();
+    for (size_t n = 0; (product = catalogue_at(n)) != NULL; n++)
+        printf("{\"product_id\":%u,\"name\":\"%s\",\"price\":%u.%02u}\n", product->id,
+               product->name, product->price / 100, product->price % 100);
+}
+
 // Returns -1 to go on, else the exit code.
 static int parse_arguments(int argc, char **argv)
 {
     static const struct option options[] = {{"carts", required_argument, NULL, 'c'},
+                                            {"catalogue", no_argument, NULL, 'p'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int option;
@@ -187,6 +200,10 @@ static int parse_arguments(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        }
+        if (option == 'p') {
+            print_catalogue();
             return EXIT_SUCCESS;
         }
         if (option != 'c') {

@@ -20,10 +20,13 @@ ROUTES = {
     "/health/ready": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
     "/openapi.json": {"GET", "HEAD"},
+    "/": {"GET", "HEAD"},
+    "/dashboard": {"GET", "HEAD"},
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "BREW")
 
-NOWHERE = ["/", "/cart", "/cart/", "/carts/a", "/Cart/a", "/cart/a/", "/cart/a/b",
+NOWHERE = ["/shop.html", "/dashboard/", "/assets", "/assets/",
+           "/cart", "/cart/", "/carts/a", "/Cart/a", "/cart/a/", "/cart/a/b",
            "/cart/a/add/", "/cart/a/add/1", "/cart/a/remove", "/cart/a/remove/",
            "/cart/a/remove/1/", "/cart/a/remove/1/2", "/cart/a/update",
            "/cart/a/update/1/x", "/cart/a/clear/1", "/cart/a/ADD", "/stats", "/stats/",
@@ -126,7 +129,7 @@ def head_like_get(suite):
     suite.client.request("POST", "/cart/head/add", GOOD)
     suite.settle("/cart/head")
     for path in ("/cart/head", "/cart/nobody", "/stats/top-products", "/health/live",
-                 "/health/ready", "/openapi.json"):
+                 "/health/ready", "/openapi.json", "/", "/dashboard"):
         get = suite.client.request("GET", path)
         head = suite.client.request("HEAD", path)
         names = ("Content-Type", "Content-Length", "ETag", "Cache-Control", "Allow")

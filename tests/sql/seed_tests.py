@@ -1,4 +1,5 @@
 """The seeder: the same carts in every run, and never in a user's way."""
+import json
 import os
 import pty
 import signal
@@ -24,7 +25,7 @@ def test(tap, cluster):
     if not os.access(SEEDER, os.X_OK):
         tap.ok(False, "seeder: the program is there", SEEDER)
         return
-    for part in (arguments, default_carts, repeatable, many_carts, users_win,
+    for part in (arguments, catalogue, default_carts, repeatable, many_carts, users_win,
                  service_waits, interrupted, killed, progress_lines):
         tap.group(part.__name__, part, tap, cluster)
 
@@ -68,6 +69,20 @@ def arguments(tap, cluster):
         tap.ok(process.returncode == code and said in err
                and err.count("carrito-seed") == 1,
                "seeder: says \"%s\" once and ends with %d" % (said, code), err)
+
+
+def catalogue(tap, cluster):
+    """What it prints as its products are those that it puts into carts."""
+    out = subprocess.run([SEEDER, "--catalogue"], check=True, capture_output=True,
+                         text=True).stdout
+    rows = [json.loads(line, parse_float=str) for line in out.splitlines()]
+    printed = {(str(row["product_id"]), row["name"], row["price"]) for row in rows}
+    url = cluster.create()
+    seed(url, 2000)
+    used = {tuple(row) for row in
+            run_sql(url, "SELECT DISTINCT product_id, name, price FROM cart_item")}
+    tap.equal((len(rows), len(used - printed)), (576, 0),
+              "seeder: --catalogue prints what carts are filled with")
 
 
 def default_carts(tap, cluster):
