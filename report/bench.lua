@@ -20,7 +20,7 @@ function init(args)
     constant = wrk.format("GET", "/return")
     ready = {}
     if mode == "read" then
-        for k = 1, 8192 do
+        for k = 1, math.max(8192, carts) do
             ready[k] = wrk.format("GET", "/cart/user" .. (100 + math.random(carts)))
         end
     end
@@ -31,7 +31,7 @@ function request()
     if mode == "constant" then
         return constant
     elseif mode == "read" then
-        return ready[i % 8192 + 1]
+        return ready[i % #ready + 1]
     elseif mode == "walk" then
         return wrk.format("GET", "/cart/user" .. (101 + (seed + 2 * i + number) % carts))
     elseif mode == "grow" then

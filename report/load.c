@@ -193,17 +193,28 @@ static void tell(double passed)
             n_sent, n_answered, n_errors, n_not_2xx);
 }
 
+static long n_due_in_all(void)
+{
+    return (long)(option.rate * option.seconds);
+}
+
 // All requests, and then their last answers; the seconds it took.
 static double run(void)
 {
     int64_t begun = now_ns(), told = 0, n_due = 0;
-    int64_t total = (int64_t)(option.rate * option.seconds);
-    int64_t end = 0;
+    int64_t total = n_due_in_all();
+    int64_t end = 0;          // when all had been sent
+    int64_t progress = begun; // when the last answer or failure came
+    long done = 0;
     while (n_sent < total || n_sent > n_answered + n_errors) {
         int64_t now = now_ns();
         if (n_sent == total && end == 0)
             end = now;
-        if (end && now > end + DRAIN_NS)
+        if (done != n_answered + n_errors || n_sent == 0)
+            progress = now;
+        done = n_answered + n_errors;
+        // The last ones are waited for, and a server that is silent is given up.
+        if ((end && now > end + DRAIN_NS) || now > progress + 2 * DRAIN_NS)
             break;
         while (n_sent < total && rest) {
             int64_t due = begun + (int64_t)((double)n_due / option.rate * 1e9);
@@ -259,7 +270,7 @@ static void print_results(double seconds)
         memcpy(all.us + at, latencies[i].us, latencies[i].n * sizeof *all.us);
     printf("{\"sent\": %ld, \"answered\": %ld, \"errors\": %ld, \"not_2xx\": %ld, "
            "\"seconds\": %.3f, \"rate\": %.1f",
-           n_sent, n_answered, n_sent - n_answered, n_not_2xx, seconds,
+           n_sent, n_answered, n_due_in_all() - n_answered, n_not_2xx, seconds,
            (double)n_answered / seconds);
     print_latencies("", &all);
     print_latencies("read_", &latencies[0]);

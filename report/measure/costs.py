@@ -10,9 +10,9 @@ import sys
 import tempfile
 import time
 
-from measure.tools import ROOT, SBIN, cached_reads, output, wrk  # first: finds lib
+from measure.tools import ROOT, SBIN, cached_reads, end, output, wrk  # it finds lib
 from lib.client import Client
-from lib.stack import until
+from lib.stack import scratch, until
 
 NGINX_IDLE = 10000  # connections
 
@@ -32,52 +32,53 @@ def instructions_per_hit(stack, connections, seconds):
     """Counted by callgrind in a process of the program beside the stack's, behind an
     nginx of its own. The count includes all that a turn of the loop does: the more hits
     come at once, the less each one costs."""
-    work = tempfile.mkdtemp(prefix="callgrind-")
-    os.chmod(work, 0o755)
-    sock, counts = os.path.join(work, "fcgi.sock"), os.path.join(work, "counts")
-    port = free_port()
-    conf = os.path.join(work, "conf")
+    work, parts = tempfile.mkdtemp(prefix="callgrind-", dir=scratch()), []
+    try:
+        os.chmod(work, 0o755)
+        port = start_beside(stack, work, parts)
+        other = Beside(port)
+        if not until(lambda: other.hit("/cart/user101"), 60):
+            sys.exit("the program under callgrind makes no hits")
+        wrk(port, seconds, connections, "read", 1000)
+        before = other.hits()
+        control("on", parts[0].pid)
+        wrk(port, seconds, connections, "read", 1000)
+        control("off", parts[0].pid)
+        counted = other.hits() - before
+        end(parts)
+        with open(os.path.join(work, "counts")) as file:
+            total = int(re.search(r"^totals: (\d+)", file.read(), re.MULTILINE).group(1))
+    finally:
+        end(parts)
+        shutil.rmtree(work, ignore_errors=True)
+    return total / counted
+
+
+def start_beside(stack, work, parts):
+    """The program under callgrind, and nginx before it; the port."""
+    sock, port, conf = os.path.join(work, "fcgi.sock"), free_port(), work + "/conf"
     output(os.path.join(ROOT, "nginx", "render"), os.path.join(ROOT, "nginx"), conf,
            env={"PATH": SBIN, "FCGI_SOCKET": sock, "TEMP_DIR": work, "LOG_DIR": work,
                 "PORT": str(port)})
-    if os.geteuid() == 0:
+    if os.geteuid() == 0:  # its workers would run as nobody, who may not enter here
         path = os.path.join(conf, "nginx.conf")
         with open(path) as file:
             text = file.read()
         with open(path, "w") as file:
             file.write("user root;\n" + text)
     env = dict(environment(stack), METRICS_FILE=os.path.join(work, "metrics"), PATH=SBIN)
-    program = os.path.join(ROOT, "build", "release", "carrito-fcgi")
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(sock)
-    listener.listen(256)
-    parts = [
-        subprocess.Popen(["valgrind", "-q", "--tool=callgrind",
-                          "--callgrind-out-file=" + counts, "--instr-atstart=no",
-                          program], stdin=listener, env=env, cwd=stack.dir,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
-        subprocess.Popen(["nginx", "-e", "stderr", "-p", conf, "-c", "nginx.conf"],
-                         env={"PATH": SBIN})]
-    listener.close()
-    other = Beside(port)
-    try:
-        if not until(lambda: other.hit("/cart/user101"), 60):
-            sys.exit("the program under callgrind makes no hits")
-        wrk(port, seconds, connections, "read", 1000)
-        control("on", parts[0].pid)
-        before = other.hits()
-        wrk(port, seconds, connections, "read", 1000)
-        counted = other.hits() - before
-        control("off", parts[0].pid)
-    finally:
-        for part in reversed(parts):
-            part.send_signal(signal.SIGTERM)
-            part.wait(30)
-    with open(counts) as file:
-        total = int(re.search(r"^totals: (\d+)", file.read(),
-                              re.MULTILINE).group(1))
-    shutil.rmtree(work, ignore_errors=True)
-    return total / counted
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(sock)
+        listener.listen(256)
+        parts.append(subprocess.Popen(
+            ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no",
+             "--callgrind-out-file=" + os.path.join(work, "counts"),
+             os.path.join(ROOT, "build", "release", "carrito-fcgi")],
+            stdin=listener, env=env, cwd=stack.dir, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL))
+    parts.append(subprocess.Popen(
+        ["nginx", "-e", "stderr", "-p", conf, "-c", "nginx.conf"], env={"PATH": SBIN}))
+    return port
 
 
 def control(state, pid):
@@ -125,7 +126,8 @@ def system_calls_per_hit(stack, connections, seconds):
     counted = hits(stack) - before
     trace.send_signal(signal.SIGINT)
     text = trace.communicate()[1]
-    load.wait()
+    if load.wait():
+        sys.exit("the load under strace failed")
     found = {name: int(calls) for name, calls
              in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE) if name != "total"}
     if not found or counted == 0:
@@ -161,6 +163,9 @@ class IdleConnections:
 
     def __enter__(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 2 * self.number:
+            sys.exit("%d connections need as many files twice: ulimit -Hn is %d"
+                     % (self.number, hard))
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.sockets = []
         for _ in range(self.number):

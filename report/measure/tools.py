@@ -14,7 +14,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
-from lib.stack import free_ports, until  # noqa: E402
+from lib.stack import free_ports, scratch, until  # noqa: E402
 
 READS = re.compile(r'^carrito_cache_reads_total\{.*result="(\w+)"\} (\d+)', re.MULTILINE)
 MEDIAN = re.compile(r"^\s+50%\s+([\d.]+)(us|ms|s)$", re.MULTILINE)
@@ -38,14 +38,23 @@ def machine():
 
 
 def commit():
-    return output("git", "-C", ROOT, "describe", "--always", "--dirty").strip()
+    try:
+        return output("git", "-C", ROOT, "describe", "--always", "--dirty",
+                      stderr=subprocess.DEVNULL).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def whole(seconds):
+    """For how long wrk runs that is told so many: it takes whole ones."""
+    return max(1, round(seconds))
 
 
 def wrk(port, seconds, connections, mode, carts=1, seed=0):
     """(requests per second, the median latency in ms). Any failed request is an end."""
     threads = min(2, connections)
     out = output("wrk", "--latency", "--timeout", "10s", "-t%d" % threads,
-                 "-c%d" % connections, "-d%ds" % max(1, round(seconds)), "-s",
+                 "-c%d" % connections, "-d%ds" % whole(seconds), "-s",
                  os.path.join(ROOT, "report", "bench.lua"), "http://127.0.0.1:%d" % port,
                  "--", mode, str(carts), str(seed))
     if "Non-2xx" in out or "Socket errors" in out:
@@ -80,7 +89,15 @@ class Floor:
         self.processes, self.bytes = processes, body_bytes
 
     def __enter__(self):
-        self.dir = tempfile.mkdtemp(prefix="floor-")
+        self.dir, self.parts = tempfile.mkdtemp(prefix="floor-", dir=scratch()), []
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self):
         self.port = free_ports()
         self.socket = os.path.join(self.dir, "fcgi.sock")
         env = {"PATH": SBIN, "FCGI_SOCKET": self.socket, "TEMP_DIR": self.dir,
@@ -90,16 +107,16 @@ class Floor:
                env=env)
         self.add_return(os.path.join(conf, "nginx.conf"))
         program = os.path.join(ROOT, "build", "report", "floor")
-        self.parts = [subprocess.Popen(words, env={"PATH": SBIN}, start_new_session=True,
-                                       stdout=subprocess.DEVNULL) for words in (
-            ("spawn-fcgi", "-n", "-s", self.socket, "-M", "0600", "--",
-             shutil.which("multiwatch"), "-f", str(self.processes), "-t", "0", "-s",
-             "TERM", "--", program, str(self.bytes)),
-            ("nginx", "-e", "stderr", "-p", conf, "-c", "nginx.conf"))]
-        if not until(self.answers, 10):
-            self.__exit__()
+        for words in (("spawn-fcgi", "-n", "-s", self.socket, "-M", "0600", "--",
+                       shutil.which("multiwatch"), "-f", str(self.processes), "-t", "0",
+                       "-s", "TERM", "--", program, str(self.bytes)),
+                      ("nginx", "-e", "stderr", "-p", conf, "-c", "nginx.conf")):
+            self.parts.append(subprocess.Popen(words, env={"PATH": SBIN},
+                                               start_new_session=True,
+                                               stdout=subprocess.DEVNULL))
+        if not until(self.answers, 10) or any(part.poll() is not None
+                                              for part in self.parts):
             sys.exit("the floor does not answer")
-        return self
 
     def add_return(self, path):
         with open(path) as file:
@@ -121,11 +138,21 @@ class Floor:
             return False
 
     def __exit__(self, *unused):
-        for part in reversed(self.parts):
-            if part.poll() is None:
-                os.kill(part.pid, signal.SIGTERM)
-            part.wait(20)
+        end(self.parts)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def end(parts):
+    """Ends processes of ours, those that do not go by themselves too."""
+    for part in parts:
+        if part.poll() is None:
+            part.send_signal(signal.SIGTERM)
+    for part in parts:
+        try:
+            part.wait(20)
+        except subprocess.TimeoutExpired:
+            part.kill()
+            part.wait()
 
 
 def statements():
@@ -177,7 +204,9 @@ def pgbench(stack, seconds, clients, change, carts):
     out = output("pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j2", "-T",
                  str(seconds), "-D", "name=Load", "-D", "price=9.99",
                  "-D", "format=" + FORMAT,
-                 "-f", path, stack.database)
+                 "-f", path, stack.database,
+                 # As the program's sessions are: what others change moves the epoch.
+                 env=dict(os.environ, PGOPTIONS="-c carrito.service=on"))
     failed = re.search(r"failed transactions: (\d+)", out)
     if failed and failed.group(1) != "0":
         sys.exit("some transactions failed:\n" + out)
