@@ -33,7 +33,7 @@ function waited(path, begun) {
 performance.addEventListener("resourcetimingbufferfull", () =>
     performance.clearResourceTimings());
 
-// An answer {status, json, version, replayed, retryAfterMs, cost}. `version` is the one
+// An answer {status, json, version, retryAfterMs, cost}. `version` is the one
 // that the ETag names, or null. Status 0: no answer came.
 export async function request(method, path, {body, headers = {}} = {}) {
     const begun = performance.now();
@@ -53,7 +53,6 @@ export async function request(method, path, {body, headers = {}} = {}) {
             json: /json/.test(type) ? JSON.parse(raw) : null,
             text: raw,
             version: tag ? Number(tag[1]) : null,
-            replayed: response.headers.has("Idempotency-Replayed"),
             retryAfterMs: retryAfter(response.headers),
             cost: {method, path, status: response.status, ms: waited(path, begun),
                    cache: response.headers.get("X-Cache"),

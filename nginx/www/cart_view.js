@@ -69,8 +69,10 @@ function fillRow(row, line) {
     setText(row.name, line.name);
     setText(row.price, money(line.price));
     setText(row.subtotal, money(line.subtotal));
-    if (row.input.value !== String(line.quantity))
+    // What somebody is typing stays, unless the quantity itself has changed meanwhile.
+    if (row.shown !== line.quantity || row.input !== document.activeElement)
         row.input.value = line.quantity;
+    row.shown = line.quantity;
     row.fewer.disabled = line.quantity <= 1;
     row.more.disabled = line.quantity >= QUANTITY_MAX;
     for (const [element, key] of [[row.fewer, "fewer"], [row.more, "more"],

@@ -60,7 +60,7 @@ export class Chart {
                          "aria-labelledby": `chart-${key}`},
                 make("table", {}, make("thead", {}, make("tr", {}, this.timeHead,
                     ...this.heads)), this.rows)));
-        this.element = make("figure", {class: `chart ${key}`, "data-chart": key},
+        this.element = make("figure", {class: `card chart ${key}`, "data-chart": key},
             make("figcaption", {}, this.title, this.help),
             make("div", {class: "plot"}, this.svg, this.scale), this.legend, this.table);
         this.translate();

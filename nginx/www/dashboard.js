@@ -101,6 +101,7 @@ async function readOn() {
 // Who comes here from the shop, to see why it does not answer, has perhaps left something
 // there that waits. A conflict waits until somebody sees it in the shop.
 function sendWhatWaits() {
+    const refusals = [];
     setUpSender({
         answered(entry, answer) {
             tellChanged(entry.user, answer.version);
@@ -109,8 +110,8 @@ function sendWhatWaits() {
                                    total: money(answer.json.total)}));
         },
         refused(entry, answer) {
-            showNotice("refused", text("notDone", {count: 1}),
-                       [[actionText(entry.action)], problemText(answer)]);
+            refusals.push(`${actionText(entry.action)}: ${problemText(answer)}`);
+            showNotice("refused", text("notDone", {count: refusals.length}), [refusals]);
         },
         conflict() {},
         delayed() {},

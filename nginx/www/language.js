@@ -4,6 +4,7 @@
 // text by data-text, or by data-label for an aria-label.
 
 import {make} from "./dom.js";
+import {local} from "./storage.js";
 
 const LANGUAGES = {en: "English", es: "Español"};
 const REMEMBERED = "carrito/language";
@@ -17,7 +18,7 @@ const listeners = [];
 export let language = "en";
 
 function preferred() {
-    const wanted = [localStorage.getItem(REMEMBERED), ...navigator.languages];
+    const wanted = [local.get(REMEMBERED), ...navigator.languages];
     return wanted.map((tag) => (tag || "").slice(0, 2).toLowerCase())
         .find((tag) => tag in LANGUAGES) || "en";
 }
@@ -65,10 +66,8 @@ export async function setUpLanguage() {
     document.querySelector(".languages").append(...Object.keys(LANGUAGES).map((name) =>
         make("button", {
             type: "button", lang: name, title: LANGUAGES[name],
-            onclick: () => {
-                localStorage.setItem(REMEMBERED, name);
-                use(name);
-            },
+            // One that cannot be loaded leaves the page as it is.
+            onclick: () => use(name).then(() => local.set(REMEMBERED, name), () => {}),
         }, name.toUpperCase())));
     await use(preferred());
 }

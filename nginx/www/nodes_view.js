@@ -15,7 +15,7 @@ function tile(name) {
         const state = make("span", {class: "state"});
         const note = make("span", {class: "note"});
         const title = make("span", {class: "node-name"}, name);
-        const element = make("li", {class: "node", "data-node": name},
+        const element = make("li", {class: "card node", "data-node": name},
                              make("span", {class: "lamp"}), title, state, note);
         byId("nodes").append(element);
         tiles.set(name, {element, title, state, note, was: null});

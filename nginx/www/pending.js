@@ -1,10 +1,12 @@
-// What somebody did and the server has not confirmed: kept in localStorage, so that
+// What somebody did and the server has not confirmed: kept by the browser, so that
 // neither a lost network nor a reload loses it.
 //
 // Each action is an entry of its own, in order of its id, so that tabs never overwrite
 // each other's. Its Idempotency-Key is made once: however often it is sent, it is done
 // once. Its `version` is the If-Match that it goes out with: the one that was on show,
 // or, behind another entry (`after`), the one that this one's answer brings.
+
+import {local, session} from "./storage.js";
 
 const PREFIX = "carrito/pending/";
 const TAB = "carrito/tab";
@@ -16,13 +18,13 @@ export function randomText(bytes = 16) {
 }
 
 // This tab's name, which a reload keeps.
-export let tab = sessionStorage.getItem(TAB) || randomText(6);
-sessionStorage.setItem(TAB, tab);
+export let tab = session.get(TAB) || randomText(6);
+session.set(TAB, tab);
 
 // For a tab that is a copy of another one, and began with its name.
 export function renameTab() {
     tab = randomText(6);
-    sessionStorage.setItem(TAB, tab);
+    session.set(TAB, tab);
 }
 
 let last = 0;
@@ -34,13 +36,13 @@ function nextId() {
 }
 
 function save(entry) {
-    localStorage.setItem(PREFIX + entry.id, JSON.stringify(entry));
+    local.set(PREFIX + entry.id, JSON.stringify(entry));
 }
 
 // All entries, the oldest first.
 export function all() {
-    return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX)).sort()
-        .map((key) => JSON.parse(localStorage.getItem(key)));
+    return local.keys().filter((key) => key.startsWith(PREFIX)).sort()
+        .map((key) => JSON.parse(local.get(key)));
 }
 
 // Those that this tab has to send for one user; in `refused` those that met a 412.
@@ -49,8 +51,14 @@ export const waiting = (user) => all().filter((each) =>
 export const refused = (user) => all().filter((each) =>
     each.user === user && each.tab === tab && each.refused);
 
-// The next entry to send, of whichever user.
-export const next = () => all().find((each) => each.tab === tab && !each.refused);
+// What can be sent next: the first entry of each user.
+export function heads() {
+    const firsts = new Map();
+    for (const each of all())
+        if (each.tab === tab && !each.refused && !firsts.has(each.user))
+            firsts.set(each.user, each);
+    return [...firsts.values()];
+}
 
 // Keeps an action that was taken on the cart at this version (null: none was on show).
 export function add(user, action, version) {
@@ -61,7 +69,7 @@ export function add(user, action, version) {
 
 // Says which version the next sending has to match, unless it is not wanted any more.
 export function setVersion({id}, version) {
-    const kept = localStorage.getItem(PREFIX + id);
+    const kept = local.get(PREFIX + id);
     if (kept)
         save({...JSON.parse(kept), version, after: null});
 }
@@ -83,8 +91,11 @@ export function refuse(entry) {
 }
 
 export function forget(entry) {
-    localStorage.removeItem(PREFIX + entry.id);
+    local.remove(PREFIX + entry.id);
 }
+
+// Whether there is anything of other tabs.
+export const others = () => all().some((each) => each.tab !== tab);
 
 // Takes over what tabs that are gone have left.
 export function adopt(living) {

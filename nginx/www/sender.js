@@ -1,8 +1,9 @@
-// Sends what is pending: in order, one at a time, until each has an answer for good.
+// Sends what is pending: one at a time, each user's in order, until each has an answer
+// for good.
 //
 // Where there is no answer, or one that says "later", the same request goes out again
 // with the same key, after a pause that doubles, with jitter, and never before
-// Retry-After.
+// Retry-After. Other users' need not wait for it.
 
 import {cartPath, isTemporary, request} from "./api.js";
 import {requestOf} from "./cart.js";
@@ -11,6 +12,7 @@ import * as pending from "./pending.js";
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 5000;
 
+const delays = new Map(); // by user: {tries, due, notBefore}, after a failure
 let handlers;
 let running = false;
 let wake = null;
@@ -23,20 +25,32 @@ export function setUpSender(given) {
     send();
 }
 
-// Ends a pause.
+// Ends all pauses, but for Retry-After.
 export function retryNow() {
+    for (const delay of delays.values())
+        delay.due = delay.notBefore;
     wake?.();
 }
 
-function pause(tries, answer) {
-    const doubled = Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS);
-    const ms = Math.max(doubled * (0.5 + Math.random() / 2), answer.retryAfterMs);
+const due = (entry) => delays.get(entry.user)?.due ?? 0;
+
+function pause(ms) {
     return new Promise((done) => {
         const timer = setTimeout(done, ms);
         wake = () => {
             clearTimeout(timer);
             done();
         };
+    });
+}
+
+function delay({user}, retryAfterMs) {
+    const tries = delays.get(user)?.tries ?? 0;
+    const doubled = Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS);
+    const notBefore = Date.now() + retryAfterMs;
+    delays.set(user, {
+        tries: tries + 1, notBefore,
+        due: Math.max(Date.now() + doubled * (0.5 + Math.random() / 2), notBefore),
     });
 }
 
@@ -68,21 +82,36 @@ function conclude(entry, answer) {
     }
 }
 
-// Starts where it does not run already.
-export async function send() {
-    if (running)
-        return;
-    running = true;
-    let tries = 0;
-    for (let entry; (entry = pending.next());) {
+async function sendOne(entry) {
+    try {
         const answer = await attempt(entry);
         if (isTemporary(answer.status)) {
+            delay(entry, answer.retryAfterMs);
             handlers.delayed(entry, answer);
-            await pause(tries++, answer);
         } else {
-            tries = 0;
+            delays.delete(entry.user);
             conclude(entry, answer);
         }
+    } catch (error) {
+        delay(entry, 0); // a fault of the page must not stop what is pending
+        reportError(error);
+    }
+}
+
+// Starts, or looks at once whether there is more to send.
+export async function send() {
+    if (running) {
+        wake?.();
+        return;
+    }
+    running = true;
+    for (let heads; (heads = pending.heads()).length;) {
+        const [entry] = heads.sort((a, b) => due(a) - due(b));
+        const wait = due(entry) - Date.now();
+        if (wait > 0)
+            await pause(wait);
+        else
+            await sendOne(entry);
     }
     running = false;
 }

@@ -2,7 +2,6 @@
 // the cart.
 
 import {byId, drawing, make, setText} from "./dom.js";
-import {GLYPHS} from "./glyphs.js";
 import {money, text} from "./language.js";
 
 const SHELVES = ["all", "desk", "kitchen", "outdoors", "home"];
@@ -19,9 +18,9 @@ function makeCard(product, add) {
     const price = make("span", {class: "price"});
     const button = make("button", {type: "button", class: "add",
                                    onclick: () => add(product)});
-    const element = make("li", {class: `product ${product.shelf}`,
+    const element = make("li", {class: `card product ${product.shelf}`,
                                 "data-product": product.product_id},
-        make("span", {class: "picture"}, drawing(GLYPHS[product.glyph])),
+        make("span", {class: "picture"}, drawing(product.drawing)),
         make("h2", {}, product.name.slice(0, comma),
              make("small", {}, product.name.slice(comma + 2))),
         make("span", {class: "buy"}, price, button));
@@ -48,9 +47,13 @@ export function translateShelf() {
     }
 }
 
-// Loads the products; `add` is called with the one that somebody wants.
+// Loads the products, a table whose first row names its columns; `add` is called with the
+// one that somebody wants.
 export async function setUpShelf(add) {
-    products = await (await fetch(new URL("products.json", import.meta.url))).json();
+    const file = await fetch(new URL("products.json", import.meta.url));
+    const [columns, ...rows] = await file.json();
+    products = rows.map((row) =>
+        Object.fromEntries(columns.map((column, n) => [column, row[n]])));
     cards = products.map((product) => makeCard(product, add));
     byId("products").append(...cards.map((card) => card.element));
     byId("filters").append(...SHELVES.map((shelf) =>

@@ -13,18 +13,25 @@ import {actionText, announce, hideNotice, problemText, showNotice} from "./notic
 import * as pending from "./pending.js";
 import {retryNow, send, setUpSender} from "./sender.js";
 import {setUpShelf, translateShelf} from "./shelf.js";
+import {local} from "./storage.js";
 import {setUpTabs, tellChanged} from "./tabs.js";
 import {setUpTop, showTop} from "./top.js";
 import {setUpUser, user} from "./user.js";
 
-const LAST_KNOWN = "carrito/cart/";
+const LAST_KNOWN = "carrito/carts"; // the carts that were on show last
+const KEPT_CARTS = 5;
 const READ_AGAIN_MS = 2000;
 
 let cart = null;   // as the server last gave it; null: not yet
 let taken = 0;     // how many carts were taken over: tells an answer that is late
-let delayed = null; // the answer that was none, while something waits
 let changes = [];  // in what the cart differed from what was on show at the last 412
+let refusals = []; // [{entry, answer}], until somebody closes the notice
 let reading = null;
+let readNotBefore = 0; // by Retry-After
+const delayed = new Map(); // by user: the answer that was none, while something waits
+
+// Words about a user, who is named where it is not the one on show.
+const about = (whose, words) => whose === user ? words : `${whose}: ${words}`;
 
 // Shows the state there is.
 function show() {
@@ -32,18 +39,24 @@ function show() {
     let known = cart;
     if (!known && waiting.length)
         known = emptyCart(user);
-    for (const entry of waiting)
+    // What was meant for an earlier version is in this one, its answer being lost; or it
+    // will be refused.
+    const done = waiting.length && waiting[0].version !== null
+        && waiting[0].version < known.version ? 1 : 0;
+    for (const entry of waiting.slice(done))
         known = applyAction(known, entry.action);
     showCart(known, waiting.length);
     showDelay(waiting);
     showConflict();
+    showRefusals();
 }
 
 function showDelay(waiting) {
-    if (!delayed || !waiting.length)
+    const answer = delayed.get(user);
+    if (!answer || !waiting.length)
         hideNotice("delayed");
     else
-        showNotice("delayed", problemText(delayed),
+        showNotice("delayed", problemText(answer),
                    [text("kept", {count: waiting.length})],
                    [[text("tryNow"), retryNow], [text("discard"), discard]]);
 }
@@ -64,6 +77,21 @@ function showConflict() {
     ], [[text("doItAnyway"), redo], [text("leaveIt"), leave]]);
 }
 
+function showRefusals() {
+    if (!refusals.length)
+        hideNotice("problem");
+    else
+        showNotice("problem", text("notDone", {count: refusals.length}),
+                   [refusals.map(({entry, answer}) => about(entry.user,
+                       `${actionText(entry.action)}: ${problemText(answer)}`))],
+                   [[text("close"), closeRefusals]]);
+}
+
+function closeRefusals() {
+    refusals = [];
+    show();
+}
+
 function redo() {
     for (const entry of pending.refused(user)) {
         pending.forget(entry);
@@ -76,7 +104,7 @@ function redo() {
 // What is under way may be done all the same: the cart tells.
 function discard() {
     pending.waiting(user).forEach(pending.forget);
-    delayed = null;
+    delayed.delete(user);
     announce(text("discarded"));
     show();
     retryNow();
@@ -93,12 +121,14 @@ function leave() {
 function take(given) {
     cart = given;
     taken++;
-    localStorage.setItem(LAST_KNOWN + given.user_id, JSON.stringify(given));
+    const others = lastKnown().filter((each) => each.user_id !== given.user_id);
+    local.set(LAST_KNOWN, JSON.stringify([given, ...others].slice(0, KEPT_CARTS)));
     hideNotice("unread");
 }
 
+const lastKnown = () => JSON.parse(local.get(LAST_KNOWN)) || [];
+
 function act(action) {
-    hideNotice("problem");
     pending.add(user, action, cart ? cart.version : null);
     show();
     send();
@@ -110,13 +140,18 @@ const add = (product) => act({kind: "add", product_id: product.product_id,
 // Reads the cart. A write that was answered meanwhile may know better.
 async function read() {
     clearTimeout(reading);
+    if (Date.now() < readNotBefore) {
+        reading = setTimeout(read, readNotBefore - Date.now());
+        return;
+    }
     const [of, before] = [user, taken];
     const answer = await request("GET", cartPath(of));
+    readNotBefore = Date.now() + answer.retryAfterMs;
     if (of !== user)
         return;
     showCost(answer.cost);
     if (answer.status === 200) {
-        if (taken === before || answer.version > cart.version)
+        if (taken === before || !cart || answer.version > cart.version)
             take(answer.json);
     } else {
         showNotice("unread", problemText(answer),
@@ -133,57 +168,54 @@ function answered(entry, answer) {
     if (entry.user === user && !(cart?.version > answer.version))
         take(answer.json);
     tellChanged(entry.user, answer.version);
-    const late = delayed;
-    if (late && !pending.waiting(user).length) {
-        delayed = null;
-        announce(text("savedAtLast"));
+    if (delayed.has(entry.user) && !pending.waiting(entry.user).length) {
+        delayed.delete(entry.user);
+        announce(about(entry.user, text("savedAtLast")));
         read();
-    } else if (cart) {
-        announce(text("done", {what: actionText(entry.action),
-                               units: number(cart.item_count),
-                               total: money(cart.total)}));
+    } else {
+        const now = entry.user === user ? cart : answer.json;
+        announce(about(entry.user, text("done", {what: actionText(entry.action),
+                                                 units: number(now.item_count),
+                                                 total: money(now.total)})));
     }
     show();
 }
 
 function conflict(entry, answer) {
     showCost(answer.cost);
-    delayed = null;
+    delayed.delete(entry.user);
     if (entry.user === user) {
         changes = cart ? differences(cart, answer.json.cart) : [];
         take(answer.json.cart);
-        announce(text("conflict"));
     }
+    announce(about(entry.user, text("conflict")));
     show();
 }
 
 function refused(entry, answer) {
     showCost(answer.cost);
-    delayed = null;
-    const words = problemText(answer);
-    showNotice("problem", text("notDone", {count: 1}),
-               [[actionText(entry.action)], words],
-               [[text("close"), () => hideNotice("problem")]]);
-    announce(words);
+    delayed.delete(entry.user);
+    refusals.push({entry, answer});
+    announce(about(entry.user, problemText(answer)));
+    show();
     read();
 }
 
 function onDelay(entry, answer) {
     showCost(answer.cost);
-    if (!delayed)
-        announce(`${problemText(answer)} ${text("kept", {count: 1})}`);
-    delayed = answer;
+    if (!delayed.has(entry.user))
+        announce(about(entry.user,
+                       `${problemText(answer)} ${text("kept", {count: 1})}`));
+    delayed.set(entry.user, answer);
     show();
 }
 
 // Somebody else from now on.
 function switchUser() {
-    const known = localStorage.getItem(LAST_KNOWN + user);
-    cart = known ? JSON.parse(known) : null;
+    cart = lastKnown().find((each) => each.user_id === user) || null;
     taken++;
     changes = [];
     hideNotice("unread");
-    hideNotice("problem");
     show();
     return read();
 }

@@ -7,6 +7,7 @@
 import * as pending from "./pending.js";
 
 const ANSWER_MS = 400;
+const AGAIN_MS = 15000;
 
 const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("carrito") : null;
 const self = pending.randomText(6); // this page: two tabs may begin with one name
@@ -27,11 +28,25 @@ export function setUpTabs(changed, adopted) {
         else if (data.lives && data.to === self)
             living.add(data.lives);
     });
-    channel?.postMessage({asks: self});
-    setTimeout(() => {
-        if (living.has(pending.tab))
-            pending.renameTab();
+    let asking = false;
+    const ask = (then) => {
+        asking = true;
+        living = new Set();
+        channel?.postMessage({asks: self});
+        setTimeout(then, ANSWER_MS);
+    };
+    const adopt = () => {
+        asking = false;
         pending.adopt(living.add(pending.tab));
         adopted();
-    }, ANSWER_MS);
+    };
+    const askAgain = () => channel && !asking && pending.others() && ask(adopt);
+    ask(() => {
+        if (living.has(pending.tab))
+            pending.renameTab();
+        adopt();
+        setInterval(askAgain, AGAIN_MS);
+        addEventListener("focus", askAgain);
+        addEventListener("visibilitychange", askAgain);
+    });
 }

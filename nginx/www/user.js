@@ -4,6 +4,7 @@
 import {byId, make, setText} from "./dom.js";
 import {text} from "./language.js";
 import {randomText} from "./pending.js";
+import {local} from "./storage.js";
 
 const REMEMBERED = "carrito/user";
 const SEEDED = 24; // user101 and so on have carts from the start
@@ -15,7 +16,7 @@ export let user;
 
 function remember(id) {
     user = id;
-    localStorage.setItem(REMEMBERED, id);
+    local.set(REMEMBERED, id);
     byId("user").value = id;
     const address = new URL(location);
     address.searchParams.set("user", id);
@@ -35,7 +36,7 @@ function showProblem(words) {
 // called when somebody else is chosen.
 export function setUpUser(changed) {
     const wanted = [new URLSearchParams(location.search).get("user"),
-                    localStorage.getItem(REMEMBERED)];
+                    local.get(REMEMBERED)];
     remember(wanted.find((id) => id && isUserId(id)) || "guest-" + randomText(2));
     byId("people").append(...Array.from({length: SEEDED}, (_, n) =>
         make("option", {value: `user${101 + n}`})));

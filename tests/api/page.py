@@ -38,6 +38,10 @@ def run_off(suite):
     asset = named_assets(suite, "/")[0]
     answers = {suite.client.get(asset).status for _ in range(1000)}
     suite.tap.equal(answers, {200}, "page: what it is made of is not counted as requests")
+    limited = any(suite.client.get("/assets/../cart/ana").status == 429
+                  for _ in range(4000))
+    suite.tap.ok(limited, "page: a cart's path that begins like theirs is counted")
+    until(lambda: suite.client.get("/health/live").status == 200, 3, 0.5)
 
 
 def named_assets(suite, path):
@@ -62,6 +66,12 @@ def pages(suite):
         if re.search(r"<script>|<style|style=|\son[a-z]+=", answer.body.decode()):
             faults.append("something stands in the page itself")
         suite.tap.none(faults, "page: %s is sent with all that protects it" % path)
+        if path == "/":
+            others = [suite.client.get(name) for name in ("/openapi.json", "/nothing")]
+            suite.tap.none([str(each) for each in others
+                            if each.header("X-Content-Type-Options") != "nosniff"
+                            or "X-Request-Id" not in each.headers],
+                           "page: nobody guesses what openapi.json and problems are")
         tag = answer.header("ETag")
         again = suite.client.request("GET", path, headers={"If-None-Match": tag})
         suite.tap.ok(tag and again.status == 304,

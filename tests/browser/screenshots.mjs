@@ -6,7 +6,7 @@ import {addButton, api, BASE, CABLE, launch, MUG, openShop, settled, stepper, vi
     from "./visit.mjs";
 
 const [directory] = process.argv.slice(2);
-const TEAPOT = 1234;
+const CHOCOLATE = 1319;
 const CLIENTS = 6;
 
 const picture = (page, name) => page.screenshot({path: `${directory}/${name}.png`});
@@ -24,10 +24,10 @@ async function untilHit(page) {
 
 async function shop(context) {
     const page = await openShop(context, "ana");
-    for (const product of [MUG, CABLE, TEAPOT])
+    for (const product of [MUG, CABLE, CHOCOLATE])
         await addButton(page, product).click();
     await stepper(page, MUG).more.click();
-    await settled(page, {[MUG]: 2, [CABLE]: 1, [TEAPOT]: 1});
+    await settled(page, {[MUG]: 2, [CABLE]: 1, [CHOCOLATE]: 1});
     await untilHit(page);
     await picture(page, "shop");
 }

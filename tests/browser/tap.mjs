@@ -42,9 +42,12 @@ export async function stack(...command) {
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
+// How much longer things may take here: a shared machine is slow now and then.
+export const SLOW = Number(process.env.BROWSER_TESTS_SLOW) || (process.env.CI ? 3 : 1);
+
 // The first true value of condition(), or its last one when the time is up.
 export async function until(condition, seconds = 10, pause = 20) {
-    const end = performance.now() + 1000 * seconds;
+    const end = performance.now() + 1000 * seconds * SLOW;
     for (;;) {
         const value = await condition();
         if (value || performance.now() > end)

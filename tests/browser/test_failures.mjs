@@ -2,8 +2,8 @@
 // server meanwhile. What PostgreSQL's stop does is in test_database.mjs.
 
 import {equal, ok, until} from "./tap.mjs";
-import {addButton, announced, CABLE, MUG, newUser, openShop, recordWrites, settled, shown,
-        stepper, stored, visit} from "./visit.mjs";
+import {addButton, announced, broken, CABLE, MUG, newUser, openShop, recordWrites,
+        settled, shown, stepper, stored, visit} from "./visit.mjs";
 
 const delayed = (page) => page.locator("#notice-delayed");
 
@@ -133,4 +133,96 @@ const discarded = () => visit({}, async (context) => {
     equal(await stored(user), {[CABLE]: 1}, "discard: without it");
 });
 
-export const tests = [offline, discarded, onDashboard, reload, lostAnswer, unavailable];
+// The server has done it, its answer is lost, and a read says so before the retry does.
+const seenBefore = () => visit({}, async (context) => {
+    const user = newUser("net");
+    const page = await openShop(context, user);
+    let tries = 0;
+    await page.route("**/add", async (route) => {
+        if (tries++ === 0)
+            await route.fetch();
+        return route.abort();
+    });
+    await addButton(page, MUG).click();
+    await delayed(page).waitFor();
+    const read = page.waitForResponse((each) => each.url().endsWith(`/cart/${user}`));
+    await page.evaluate(() => dispatchEvent(new Event("focus")));
+    await (await read).finished();
+    await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
+    equal(await shown(page), {quantities: {[MUG]: 1}, units: "1", total: "€6.50",
+                              waiting: true}, "lost answer: it is not shown twice");
+    await stepper(page, MUG).more.click();
+    await page.unroute("**/add");
+    equal(await settled(page, {[MUG]: 2}), {[MUG]: 2},
+          "lost answer: and what is done then is built on what is there");
+});
+
+// Somebody else's unsent change holds up nobody, and is told by its owner's name.
+const otherUser = () => visit({}, async (context) => {
+    const [one, two] = [newUser("first"), newUser("second")];
+    const page = await openShop(context, one);
+    await page.route(`**/cart/${one}/add`, (route) => route.abort());
+    await addButton(page, MUG).click();
+    await delayed(page).waitFor();
+    await page.locator("#user").fill(two);
+    await page.locator("#user").press("Enter");
+    await until(async () => (await announced(page)).includes("You are now"));
+    equal(await delayed(page).count(), 0, "other user: sees nothing of it");
+    await addButton(page, CABLE).click();
+    equal(await settled(page, {[CABLE]: 1}), {[CABLE]: 1}, "other user: need not wait");
+    await page.unroute(`**/cart/${one}/add`);
+    ok(await until(async () => (await announced(page)).startsWith(`${one}: The server`)),
+       "other user: hears whose change was saved", await announced(page));
+    equal(await stored(one), {[MUG]: 1}, "other user: the first one's is done too");
+});
+
+// Something in the page breaks while an answer is dealt with.
+const pageFault = () => visit({}, async (context) => {
+    const user = newUser("fault");
+    const page = await openShop(context, user);
+    const before = broken.length;
+    await page.evaluate(() => document.querySelector("#announcer").remove());
+    await addButton(page, MUG).click();
+    await until(() => broken.length > before);
+    await page.evaluate(() => document.body.insertAdjacentElement("beforeend",
+        Object.assign(document.createElement("div"), {id: "announcer"})));
+    await addButton(page, CABLE).click();
+    equal(await settled(page, {[MUG]: 1, [CABLE]: 1}), {[MUG]: 1, [CABLE]: 1},
+          "fault: the page goes on sending");
+    ok(broken.length > before, "fault: and reports what it was");
+    broken.length = before; // this one was meant
+});
+
+const unstored = (name, script) => () => visit({}, async (context) => {
+    const user = newUser("store");
+    await context.addInitScript(script);
+    const page = await openShop(context, user);
+    await page.route("**/add", (route) => route.abort());
+    await addButton(page, MUG).click();
+    await delayed(page).waitFor();
+    await addButton(page, CABLE).click();
+    equal((await shown(page)).quantities, {[MUG]: 1, [CABLE]: 1},
+          `${name}: what is done is kept all the same`);
+    await page.unroute("**/add");
+    equal(await settled(page, {[MUG]: 1, [CABLE]: 1}), {[MUG]: 1, [CABLE]: 1},
+          `${name}: and saved`);
+    equal(await stored(user), {[MUG]: 1, [CABLE]: 1}, `${name}: once`);
+});
+
+const full = unstored("full storage", () => {
+    Storage.prototype.setItem = () => {
+        throw new DOMException("full", "QuotaExceededError");
+    };
+});
+
+const blocked = unstored("blocked storage", () => {
+    for (const name of ["localStorage", "sessionStorage"])
+        Object.defineProperty(globalThis, name, {
+            get() {
+                throw new DOMException("blocked", "SecurityError");
+            },
+        });
+});
+
+export const tests = [offline, discarded, onDashboard, reload, lostAnswer, seenBefore,
+                      unavailable, otherUser, pageFault, full, blocked];

@@ -36,6 +36,21 @@ const others = () => visit({locale: "fi-FI"}, async (context) => {
     equal(await lang(page), "en", "languages: English for all others");
 });
 
+const notLoaded = () => visit({}, async (context) => {
+    const page = await openShop(context, newUser("es"));
+    await page.route("**/es.js", (route) => route.abort());
+    const failed = page.waitForEvent("requestfailed");
+    await page.locator('.languages [lang="es"]').click();
+    await failed;
+    await addButton(page, MUG).click();
+    await settled(page, {[MUG]: 1});
+    equal([await lang(page), await page.locator("h1").textContent()],
+          ["en", "On the shelf"], "languages: one that cannot be loaded changes nothing");
+    await page.reload();
+    await page.locator("h1", {hasText: "On the shelf"}).waitFor();
+    ok(true, "languages: nor is it remembered");
+});
+
 // Spanish takes more room.
 const narrow = () => visit({locale: "es-ES", viewport: {width: 360, height: 740}},
                            async (context) => {
@@ -65,4 +80,4 @@ const noHoles = () => visit({locale: "es-ES"}, async (context) => {
     none(faults.filter((each) => each !== "nginx"), "languages: no text has a hole");
 });
 
-export const tests = [byBrowser, others, narrow, noHoles];
+export const tests = [byBrowser, others, notLoaded, narrow, noHoles];

@@ -81,6 +81,22 @@ const closed = () => visit({}, async (context) => {
     equal(await stored(user), {[MUG]: 1}, "tabs: once");
 });
 
+// The same while the other tab is there already.
+const closedBeside = () => visit({}, async (context) => {
+    const user = newUser("tabs");
+    const one = await openShop(context, user);
+    const two = await openShop(context, user);
+    await two.waitForTimeout(1000);
+    await one.route("**/add", (route) => route.abort());
+    await addButton(one, MUG).click();
+    await one.locator("#notice-delayed").waitFor();
+    await one.close();
+    await two.evaluate(() => dispatchEvent(new Event("focus")));
+    equal(await settled(two, {[MUG]: 1}), {[MUG]: 1},
+          "tabs: what a closed tab left unsent, one that is there sends");
+    equal(await stored(user), {[MUG]: 1}, "tabs: once too");
+});
+
 // Whatever two tabs do at once, each change is there once or was said not to be.
 const manyAtOnce = () => visit({}, async (context) => {
     const user = newUser("tabs");
@@ -105,4 +121,5 @@ const manyAtOnce = () => visit({}, async (context) => {
     none(faults, "tabs: and both show what the server has");
 });
 
-export const tests = [follow, inConflict, everythingBehind, closed, manyAtOnce];
+export const tests = [follow, inConflict, everythingBehind, closed, closedBeside,
+                      manyAtOnce];

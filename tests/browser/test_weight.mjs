@@ -1,7 +1,10 @@
 // How much the pages weigh, and how little a second visit does.
 
+import {readdirSync, statSync} from "node:fs";
+
 import {none, ok} from "./tap.mjs";
 import {BASE, newUser, visit} from "./visit.mjs";
+import {WWW} from "./www.mjs";
 
 const BUDGET = {requests: 24, bytes: 100000, sent: 45000};
 
@@ -45,4 +48,11 @@ const budget = () => visit({}, async (context) => {
     ok(everything <= BUDGET.bytes, `weight: both pages together (${everything} bytes)`);
 });
 
-export const tests = [budget];
+// Both languages too, of which a visit takes one.
+function files() {
+    const bytes = readdirSync(WWW).reduce((sum, name) =>
+        sum + statSync(new URL(name, WWW)).size, 0);
+    ok(bytes <= BUDGET.bytes, `weight: all that is in nginx/www (${bytes} bytes)`);
+}
+
+export const tests = [files, budget];

@@ -3,7 +3,7 @@
 
 import {createRequire} from "node:module";
 
-import {until} from "./tap.mjs";
+import {SLOW, until} from "./tap.mjs";
 
 const {chromium} = createRequire(import.meta.url)("playwright-core");
 
@@ -45,7 +45,7 @@ export async function visit(options, test) {
         viewport: {width: 1280, height: 900}, locale: "en-US", reducedMotion: "reduce",
         ...options,
     });
-    context.setDefaultTimeout(15000);
+    context.setDefaultTimeout(15000 * SLOW);
     watch(context);
     try {
         await test(context);
