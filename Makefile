@@ -93,7 +93,7 @@ report: ## loads with and without the cache, and what the log shows (LOG=path: o
 	@report/analyse --reports report --run report/out/run
 endif
 
-test: ## all tests, about 35 minutes
+test: ## all tests, about 30 minutes
 	@dev/install test
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory V=debug build unit-programs
@@ -116,7 +116,7 @@ chaos: consistency ## every fault several times under load, and the figures of a
 soak: consistency ## faults at random for HOURS=1
 	@tests/consistency/soak --hours $(or $(HOURS),1)
 
-bench: measuring ## how fast it is, next to what could be: about 12 minutes
+bench: measuring ## how fast it is, next to what could be: about 15 minutes
 	@report/bench
 
 .PHONY: bench measuring

@@ -1,4 +1,5 @@
 """What a hit costs apart from time: instructions, system calls, memory."""
+import concurrent.futures
 import os
 import re
 import resource
@@ -10,9 +11,10 @@ import sys
 import tempfile
 import time
 
-from measure.tools import ROOT, SBIN, cached_reads, end, output, wrk  # it finds lib
+from measure.tools import (ROOT, SBIN, cached_reads, end, output, render_nginx,
+                           wrk)  # which finds lib
 from lib.client import Client
-from lib.stack import scratch, until
+from lib.stack import free_ports, scratch, until
 
 NGINX_IDLE = 10000  # connections
 
@@ -56,16 +58,8 @@ def instructions_per_hit(stack, connections, seconds):
 
 def start_beside(stack, work, parts):
     """The program under callgrind, and nginx before it; the port."""
-    sock, port, conf = os.path.join(work, "fcgi.sock"), free_port(), work + "/conf"
-    output(os.path.join(ROOT, "nginx", "render"), os.path.join(ROOT, "nginx"), conf,
-           env={"PATH": SBIN, "FCGI_SOCKET": sock, "TEMP_DIR": work, "LOG_DIR": work,
-                "PORT": str(port)})
-    if os.geteuid() == 0:  # its workers would run as nobody, who may not enter here
-        path = os.path.join(conf, "nginx.conf")
-        with open(path) as file:
-            text = file.read()
-        with open(path, "w") as file:
-            file.write("user root;\n" + text)
+    sock, port = os.path.join(work, "fcgi.sock"), free_ports()
+    conf = render_nginx(work, sock, port)
     env = dict(environment(stack), METRICS_FILE=os.path.join(work, "metrics"), PATH=SBIN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sock)
@@ -83,12 +77,6 @@ def start_beside(stack, work, parts):
 
 def control(state, pid):
     output("callgrind_control", "--instr=" + state, str(pid), stderr=subprocess.STDOUT)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Beside:
@@ -113,36 +101,23 @@ class Beside:
 def system_calls_per_hit(stack, connections, seconds):
     """Of the program, by strace -c: {call: per hit}. strace slows the program, so that
     more hits come at once than would without it."""
-    pids = stack.processes("app")
-    load = subprocess.Popen([sys.executable, "-c", LOAD, str(stack.port),
-                             str(seconds + 2), str(connections)],
-                            cwd=os.path.join(ROOT, "report"))
-    time.sleep(1)
-    words = [word for pid in pids for word in ("-p", str(pid))]
-    trace = subprocess.Popen(["strace", "-c", "-f", "-U", "name,calls", *words],
-                             text=True, stderr=subprocess.PIPE)
-    before = hits(stack)
-    time.sleep(seconds)
-    counted = hits(stack) - before
-    trace.send_signal(signal.SIGINT)
-    text = trace.communicate()[1]
-    if load.wait():
-        sys.exit("the load under strace failed")
+    words = [word for pid in stack.processes("app") for word in ("-p", str(pid))]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        load = pool.submit(wrk, stack.port, seconds + 2, connections, "read", 1000)
+        time.sleep(1)
+        trace = subprocess.Popen(["strace", "-c", "-f", "-U", "name,calls", *words],
+                                 text=True, stderr=subprocess.PIPE)
+        before = hits(stack)
+        time.sleep(seconds)
+        counted = hits(stack) - before
+        trace.send_signal(signal.SIGINT)
+        text = trace.communicate()[1]
+        load.result()
     found = {name: int(calls) for name, calls
              in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE) if name != "total"}
     if not found or counted == 0:
         return None
     return {name: calls / counted for name, calls in found.items()}
-
-
-LOAD = """
-import sys
-sys.dont_write_bytecode = True
-sys.path.insert(0, ".")
-from measure.tools import wrk
-port, seconds, connections = (int(word) for word in sys.argv[1:4])
-wrk(port, seconds, connections, "read", 1000)
-"""
 
 
 def memory(pids):

@@ -50,18 +50,22 @@ def whole(seconds):
     return max(1, round(seconds))
 
 
-def wrk(port, seconds, connections, mode, carts=1, seed=0):
+def run_wrk(port, script, seconds, connections, *words):
     """(requests per second, the median latency in ms). Any failed request is an end."""
-    threads = min(2, connections)
-    out = output("wrk", "--latency", "--timeout", "10s", "-t%d" % threads,
-                 "-c%d" % connections, "-d%ds" % whole(seconds), "-s",
-                 os.path.join(ROOT, "report", "bench.lua"), "http://127.0.0.1:%d" % port,
-                 "--", mode, str(carts), str(seed))
+    out = output("wrk", "--latency", "--timeout", "10s", "-t%d" % min(2, connections),
+                 "-c%d" % connections, "-d%ds" % seconds, "-s",
+                 os.path.join(ROOT, "report", script), "http://127.0.0.1:%d" % port,
+                 "--", *words)
     if "Non-2xx" in out or "Socket errors" in out:
         sys.exit("some requests failed:\n" + out)
     value, unit = MEDIAN.search(out).groups()
     return (float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
             float(value) * MS[unit])
+
+
+def wrk(port, seconds, connections, mode, carts=1, seed=0):
+    return run_wrk(port, "bench.lua", whole(seconds), connections, mode, str(carts),
+                   str(seed))
 
 
 def cached_reads(stack):
@@ -73,12 +77,34 @@ def cached_reads(stack):
     return found
 
 
+def share(before, after, result):
+    """Of the reads between two calls of cached_reads()."""
+    found = {name: after[name] - before.get(name, 0) for name in after}
+    return found.get(result, 0) / max(1, sum(found.values()))
+
+
 def open_loop(port, rate, seconds, carts, seed=1):
     """What build/report/load found: a dict, with latencies in ms."""
     return json.loads(output(
         os.path.join(ROOT, "build", "report", "load"), "--quiet", "--port", str(port),
         "--rate", "%g" % rate, "--seconds", str(seconds), "--connections", "256",
         "--carts", str(carts), "--seed", str(seed)))
+
+
+def render_nginx(directory, fcgi_socket, port, location=""):
+    """The service's configuration for another nginx, with one location more; its path."""
+    conf = os.path.join(directory, "conf")
+    output(os.path.join(ROOT, "nginx", "render"), os.path.join(ROOT, "nginx"), conf,
+           env={"PATH": SBIN, "FCGI_SOCKET": fcgi_socket, "TEMP_DIR": directory,
+                "LOG_DIR": directory, "PORT": str(port)})
+    path = os.path.join(conf, "nginx.conf")
+    with open(path) as file:
+        text = file.read()
+    # As root nginx would let its workers run as nobody, who may not enter here.
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    with open(path, "w") as file:
+        file.write(user + text.replace("location / {", location + "\nlocation / {", 1))
+    return conf
 
 
 class Floor:
@@ -100,12 +126,10 @@ class Floor:
     def start(self):
         self.port = free_ports()
         self.socket = os.path.join(self.dir, "fcgi.sock")
-        env = {"PATH": SBIN, "FCGI_SOCKET": self.socket, "TEMP_DIR": self.dir,
-               "LOG_DIR": self.dir, "PORT": str(self.port)}
-        conf = os.path.join(self.dir, "conf")
-        output(os.path.join(ROOT, "nginx", "render"), os.path.join(ROOT, "nginx"), conf,
-               env=env)
-        self.add_return(os.path.join(conf, "nginx.conf"))
+        conf = render_nginx(self.dir, self.socket, self.port,
+                            'location = /return {'
+                            ' default_type application/json; return 200 "%s"; }'
+                            % ("x" * self.bytes))
         program = os.path.join(ROOT, "build", "report", "floor")
         for words in (("spawn-fcgi", "-n", "-s", self.socket, "-M", "0600", "--",
                        shutil.which("multiwatch"), "-f", str(self.processes), "-t", "0",
@@ -117,17 +141,6 @@ class Floor:
         if not until(self.answers, 10) or any(part.poll() is not None
                                               for part in self.parts):
             sys.exit("the floor does not answer")
-
-    def add_return(self, path):
-        with open(path) as file:
-            text = file.read()
-        constant = ('location = /return {'
-                    ' default_type application/json; return 200 "%s"; }\n'
-                    % ("x" * self.bytes))
-        # As root nginx would let its workers run as nobody, who may not enter here.
-        user = "user root;\n" if os.geteuid() == 0 else ""
-        with open(path, "w") as file:
-            file.write(user + text.replace("location / {", constant + "location / {", 1))
 
     def answers(self):
         try:

@@ -157,17 +157,6 @@ static struct redis_asked *node_ask(void *mem, struct redis_node *node,
     return NULL;
 }
 
-// Deadline and blame of a command that is sent now; false when there is no time left.
-static bool set_deadline(const struct work *work, int64_t now, int64_t *deadline,
-                         bool *to_blame)
-{
-    *deadline = now + redis_timeout_ns();
-    *to_blame = *deadline <= work->deadline;
-    if (!*to_blame)
-        *deadline = work->deadline;
-    return *deadline > now;
-}
-
 // to_blame: the node had its full time, so an answer that does not come is its failure.
 static struct err node_answer(struct redis_asked *asked, int64_t deadline, bool to_blame,
                               struct redis_reply *reply)
@@ -454,18 +443,21 @@ static struct err call(struct work *work, struct redis_node *node,
                        const struct redis_arg *args, size_t n_args,
                        struct redis_item *items, struct redis_reply *reply)
 {
-    int64_t begun = clock_mono_ns(), deadline;
-    bool to_blame;
     if (!node->up)
         return err_make(ERR_REDIS, NULL, "the node is down");
-    if (!set_deadline(work, begun, &deadline, &to_blame))
+    int64_t begun = clock_mono_ns();
+    int64_t deadline = begun + redis_timeout_ns();
+    bool hurried = deadline > work->deadline;
+    if (hurried)
+        deadline = work->deadline;
+    if (deadline <= begun)
         return err_make(ERR_REDIS, NULL, "no time was left to ask");
     struct redis_asked *asked = node_ask(work->mem, node, args, n_args);
     if (!asked)
         return err_make(ERR_REDIS, NULL, "the connection was lost");
     asked->items = items;
     asked->n_items = n_args - 1;
-    struct err err = node_answer(asked, deadline, to_blame, reply);
+    struct err err = node_answer(asked, deadline, !hurried, reply);
     work->redis_ns += clock_mono_ns() - begun;
     return err;
 }

@@ -51,7 +51,7 @@ static void run_batch(void *arg)
     for (size_t i = 0; i < n; i++)
         if (batch->readers[i])
             co_wake(batch->readers[i]);
-    co_yield ();
+    co_give_way();
     talloc_free(batch);
 }
 

@@ -245,7 +245,7 @@ bool co_wait(int64_t deadline)
     return !co->timed_out;
 }
 
-void co_yield (void)
+void co_give_way(void)
 {
     struct co *co = current;
     make_ready(co);

@@ -27,7 +27,7 @@ struct co *co_self(void);
 bool co_wait(int64_t deadline);
 
 // Lets all that are ready now run first, in this turn of the loop. Coroutines only.
-void co_yield (void);
+void co_give_way(void);
 
 // Lets co go on in this turn of the loop; does nothing unless it is in co_wait().
 void co_wake(struct co *co);

@@ -56,7 +56,7 @@ static void start_and_yield(void *arg)
     co_start(note_arg, "b");
     uint64_t turn = loop_turn();
     note('[');
-    co_yield ();
+    co_give_way();
     note(']');
     assert_int_equal(loop_turn(), turn);
     co_unit_yield();
