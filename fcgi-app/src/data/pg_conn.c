@@ -319,12 +319,14 @@ struct err pg_conn_open(void *mem, const char *conninfo, int64_t timeout_ms,
 {
     // The server gives up no later than this program does, so that no statement and no
     // transaction outlives the interest in it; on a lock sooner, so that its reason is
-    // told.
+    // told. A statement is planned once: left to choose, a session whose first plans were
+    // made before the tables had statistics plans each time anew, which costs as much as
+    // running it.
     const char *session = mem_printf(
         mem,
         "-c default_transaction_isolation=read\\ committed -c client_encoding=UTF8 "
-        "-c DateStyle=ISO -c carrito.service=on -c statement_timeout=%lld -c "
-        "lock_timeout=%lld "
+        "-c DateStyle=ISO -c carrito.service=on -c plan_cache_mode=force_generic_plan "
+        "-c statement_timeout=%lld -c lock_timeout=%lld "
         "-c idle_in_transaction_session_timeout=%lld",
         (long long)timeout_ms, (long long)timeout_ms * 3 / 4, (long long)timeout_ms * 2);
     struct pg_conn *conn = mem_zero(NULL, struct pg_conn);
