@@ -56,13 +56,12 @@ static const struct pg_stmt stmts[] = {
 #define LOAD (&stmts[2])
     {"cart_load", 1,
      EPOCH_COLUMNS ",now,version,updated_at,product_id,name,price,quantity",
-     "SELECT " EPOCH_SQL ","
+     // What all rows have in common is made once: OFFSET 0 keeps it a query of its own.
+     "SELECT head.*, i.product_id, i.name, i.price, i.quantity FROM (SELECT " EPOCH_SQL ","
      "  to_char(clock_timestamp() AT TIME ZONE 'UTC', " ISO_8601 ") AS now, c.version,"
-     "  to_char(c.updated_at AT TIME ZONE 'UTC', " ISO_8601 ") AS updated_at,"
-     "  i.product_id, i.name, i.price, i.quantity "
-     "FROM cache_state AS e CROSS JOIN (SELECT $1::text AS user_id) AS asked"
-     "  LEFT JOIN cart AS c USING (user_id) LEFT JOIN cart_item AS i USING (user_id) "
-     "ORDER BY i.added_in"},
+     "  to_char(c.updated_at AT TIME ZONE 'UTC', " ISO_8601 ") AS updated_at"
+     "  FROM cache_state AS e LEFT JOIN cart AS c ON c.user_id = $1 OFFSET 0) AS head"
+     "  LEFT JOIN cart_item AS i ON i.user_id = $1 ORDER BY i.added_in"},
 #define INSERT_LINE (&stmts[3])
     {"cart_insert_line", 7, "touched",
      TOUCH "INSERT INTO cart_item (user_id, added_in, product_id, name, price, quantity)"
