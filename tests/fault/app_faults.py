@@ -118,7 +118,7 @@ def drained(tap, stack, title, end):
 
 
 def ended_under_load(tap, stack):
-    """Processes ended one by one: reads are sent elsewhere, no write is lost."""
+    """Processes ended one by one: each answers what comes on the connections it has."""
     title = "SIGTERM under load"
     with Load(stack) as load:
         for _ in range(3):
@@ -128,10 +128,7 @@ def ended_under_load(tap, stack):
             until(lambda: before[0] not in stack.processes("app") and
                   len(stack.processes("app")) == len(before), 10)
             time.sleep(0.3)
-    reads = [a for a in load.broken() if a.method == "GET"]
-    tap.none(reads, title + ": no read fails")
-    tap.none([a for a in load.broken() if a.status != 502],
-             title + ": a write is 502 at worst")
+    tap.none(load.broken(), title + ": no request fails")
     load.verify(tap, title)
 
 

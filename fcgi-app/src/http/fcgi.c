@@ -36,7 +36,7 @@
 #define MS 1000000LL
 #define STALL_MS 1000 // a read or write that stops in the middle of a record
 #define DRAIN_S 10.
-#define SETTLE_S 0.2  // for a request on a connection accepted just before draining
+#define SETTLE_S 1.   // nginx has closed a connection that it does not use, after 0.3 s
 #define PAUSE_S 0.1   // of the listener, while there are no descriptors
 #define AFTER_MS 1000 // for what is left to do after an answer
 
@@ -56,6 +56,13 @@ static struct conn *conns;
 static unsigned in_work;
 static bool draining, settled; // settled: no further request is waited for
 
+// The end of draining: nobody can send a request any more, and none is in work.
+static void stop_if_drained(void)
+{
+    if (draining && !conns && in_work == 0)
+        loop_stop();
+}
+
 static void conn_close(struct conn *conn)
 {
     ev_io_stop(loop_ev(), &conn->readable);
@@ -68,12 +75,7 @@ static void conn_close(struct conn *conn)
     if (conn->next)
         conn->next->prev = conn->prev;
     free(conn);
-}
-
-static void stop_if_drained(void)
-{
-    if (settled && in_work == 0)
-        loop_stop();
+    stop_if_drained();
 }
 
 // Reading a request
@@ -321,7 +323,7 @@ static void serve(void *arg)
 {
     struct conn *conn = arg;
     struct request *req = request_new();
-    if (converse(conn, req) && !draining)
+    if (converse(conn, req) && !settled)
         conn_rest(conn);
     else
         conn_close(conn);
@@ -423,31 +425,22 @@ static void on_drain_timeout(struct ev_loop *l, ev_timer *timer, int events)
     loop_stop();
 }
 
-// Closes connections at rest; of those that never carried a request only if all is set.
-// nginx does not repeat a write, so a connection made for one must not be closed before
-// it came.
-static void close_idle(bool all)
-{
-    for (struct conn *conn = conns, *next; conn; conn = next) {
-        next = conn->next;
-        char byte;
-        if (conn->busy || (!conn->used && !all))
-            continue;
-        if (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-            on_readable(loop_ev(), &conn->readable, EV_READ);
-        else
-            conn_close(conn);
-    }
-}
-
+// Closes what is at rest. No connection of nginx's is, by now: whoever else holds one.
 static void on_settled(struct ev_loop *l, ev_timer *timer, int events)
 {
-    (void)l;
     (void)timer;
     (void)events;
     settled = true;
-    close_idle(true);
-    stop_if_drained();
+    for (struct conn *conn = conns, *next; conn; conn = next) {
+        char byte;
+        next = conn->next;
+        if (conn->busy)
+            continue;
+        if (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+            on_readable(l, &conn->readable, EV_READ);
+        else
+            conn_close(conn);
+    }
 }
 
 void fcgi_drain(void)
@@ -456,9 +449,9 @@ void fcgi_drain(void)
         return;
     draining = true;
     ev_io_stop(loop_ev(), &listener);
-    close_idle(false);
     ev_timer_init(&settle_timer, on_settled, SETTLE_S, 0.);
     ev_timer_start(loop_ev(), &settle_timer);
     ev_timer_init(&drain_timer, on_drain_timeout, DRAIN_S, 0.);
     ev_timer_start(loop_ev(), &drain_timer);
+    stop_if_drained();
 }

@@ -7,6 +7,7 @@
 // After loop_init(), dispatch_setup().
 void fcgi_listen(int fd, const struct config *config);
 
-// Accepts no more connections and closes those at rest. Requests in work are finished,
-// then the loop is stopped; after ten seconds it is stopped in any case.
+// Accepts no more connections. What comes on those there are is answered until their
+// peers have closed them, as nginx does within 0.3 s, or after a second until each is at
+// rest; then the loop is stopped. After ten seconds it is stopped in any case.
 void fcgi_drain(void);
