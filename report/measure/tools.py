@@ -168,26 +168,38 @@ def end(parts):
             part.wait()
 
 
-def statements():
-    """The program's own SQL, as it stands in the binary: lock, load, insert, set."""
+def texts():
+    """The texts in the program as it was built."""
     with open(os.path.join(ROOT, "build", "release", "carrito-fcgi"), "rb") as file:
-        texts = [text.decode() for text in re.findall(rb"[\x20-\x7e]{40,}", file.read())]
-
-    def one(*parts):
-        found = [text for text in texts if all(part in text for part in parts)]
-        if len(found) != 1:
-            sys.exit("%d statements of the program have %s" % (len(found), parts))
-        return found[0]
-
-    return {"lock": one("SELECT pg_advisory_xact_lock(hashtextextended($1"),
-            "load": one("cache_state", "ORDER BY i.added_in"),
-            "insert": one("WITH touched", "INSERT INTO cart_item"),
-            "set": one("WITH touched", "UPDATE cart_item AS i SET name")}
+        return [text.decode() for text in re.findall(rb"[\x20-\x7e]{40,}", file.read())]
 
 
-# The cart, its next version, now, the product, its name, price, quantity.
+def one_text(*parts):
+    found = [text for text in texts() if all(part in text for part in parts)]
+    if len(found) != 1:
+        sys.exit("%d texts of the program have %s" % (len(found), parts))
+    return found[0]
+
+
+def session_options(timeout_ms):
+    """What the program's sessions are told, with PG_TIMEOUT_MS."""
+    limits = iter((timeout_ms, timeout_ms * 3 // 4, timeout_ms * 2))
+    return re.sub("%lld", lambda _: str(next(limits)), one_text("carrito.service=on"))
+
+
+def statements():
+    """The program's own SQL: lock, load, insert, set."""
+    return {"lock": one_text("SELECT pg_advisory_xact_lock(hashtextextended($1"),
+            "load": one_text("cache_state", "ORDER BY i.added_in"),
+            "insert": one_text("WITH touched", "INSERT INTO cart_item"),
+            "set": one_text("WITH touched", "UPDATE cart_item AS i SET name")}
+
+
+# The cart, its next version, now, the product, its name, price, quantity; the last three
+# not under the names of the columns that \aset sets.
 PARAMETERS = {"$1": "('user' || :number::text)", "$2": ":next", "$3": ":now",
-              "$4": ":product", "$5": ":name", "$6": ":price", "$7": ":quantity"}
+              "$4": ":product", "$5": ":new_name", "$6": ":new_price",
+              "$7": ":new_quantity"}
 
 
 # pgbench would take :MI in it for a variable.
@@ -204,23 +216,28 @@ def pgbench_script(change, carts):
     product = "random(3000000, 2000000000)" if change == "insert" else "2000000"
     return "\n".join([
         r"\set number random(101, %d)" % (100 + carts), r"\set product " + product,
-        r"\set quantity random(1, 100)" if change == "set" else r"\set quantity 1",
+        r"\set new_quantity " + ("random(1, 100)" if change == "set" else "1"),
         "BEGIN;", bound("lock") + ";", bound("load") + r" \aset",
         r"\set next :version + 1", bound(change) + ";", "COMMIT;"]) + "\n"
 
 
 def pgbench(stack, seconds, clients, change, carts):
     """Transactions per second of the same statements, one after another."""
+    def lines():
+        return stack.psql("SELECT count(*), sum(quantity) FROM cart_item"
+                          " WHERE product_id >= 2000000")
+    before = lines()
     path = os.path.join(stack.base, change + ".pgbench")
     with open(path, "w") as file:
         file.write(pgbench_script(change, carts))
     out = output("pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j2", "-T",
-                 str(seconds), "-D", "name=Load", "-D", "price=9.99",
+                 str(seconds), "-D", "new_name=Load", "-D", "new_price=9.99",
                  "-D", "format=" + FORMAT,
                  "-f", path, stack.database,
-                 # As the program's sessions are: what others change moves the epoch.
-                 env=dict(os.environ, PGOPTIONS="-c carrito.service=on"))
+                 env=dict(os.environ, PGOPTIONS=session_options(2000)))
     failed = re.search(r"failed transactions: (\d+)", out)
     if failed and failed.group(1) != "0":
         sys.exit("some transactions failed:\n" + out)
+    if lines() == before:
+        sys.exit("pgbench changed nothing:\n" + out)
     return float(re.search(r"tps = ([\d.]+)", out).group(1))
