@@ -57,7 +57,8 @@ static const struct pg_stmt stmts[] = {
     {"cart_load", 1,
      EPOCH_COLUMNS ",now,version,updated_at,product_id,name,price,quantity",
      // What all rows have in common is made once: OFFSET 0 keeps it a query of its own.
-     "SELECT head.*, i.product_id, i.name, i.price, i.quantity FROM (SELECT " EPOCH_SQL ","
+     "SELECT head.*, i.product_id, i.name, i.price, i.quantity "
+     "FROM (SELECT " EPOCH_SQL ","
      "  to_char(clock_timestamp() AT TIME ZONE 'UTC', " ISO_8601 ") AS now, c.version,"
      "  to_char(c.updated_at AT TIME ZONE 'UTC', " ISO_8601 ") AS updated_at"
      "  FROM cache_state AS e LEFT JOIN cart AS c ON c.user_id = $1 OFFSET 0) AS head"
