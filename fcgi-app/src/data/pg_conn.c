@@ -321,11 +321,13 @@ struct err pg_conn_open(void *mem, const char *conninfo, int64_t timeout_ms,
     // transaction outlives the interest in it; on a lock sooner, so that its reason is
     // told. A statement is planned once: left to choose, a session whose first plans were
     // made before the tables had statistics plans each time anew, which costs as much as
-    // running it.
+    // running it. And by indexes: the plan is kept while a small table grows. (What that
+    // adds to the cost of a table of one row would have the plan compiled.)
     const char *session = mem_printf(
         mem,
         "-c default_transaction_isolation=read\\ committed -c client_encoding=UTF8 "
         "-c DateStyle=ISO -c carrito.service=on -c plan_cache_mode=force_generic_plan "
+        "-c enable_seqscan=off -c jit=off "
         "-c statement_timeout=%lld -c lock_timeout=%lld "
         "-c idle_in_transaction_session_timeout=%lld",
         (long long)timeout_ms, (long long)timeout_ms * 3 / 4, (long long)timeout_ms * 2);
