@@ -7,6 +7,7 @@ from switch import Switch
 def tombstone_refused(s):
     """the master refuses a tombstone, and soon takes heartbeats again"""
     cart = s.hot_cart()
+    time.sleep(0.4)  # longer than the hold since A knows of the epoch
     s.master.call("CONFIG", "SET", "min-replicas-to-write", 5)
     s.must_add(s.a, cart)
     s.read_all(s.b, cart)
@@ -64,6 +65,7 @@ def two_masters(s):
     s.first.promote()
     s.move("master", s.first)
     s.must_read_database(s.a)
+    s.settle()  # else the hit that is waited for may be one of the epoch before
     s.warm(cart, s.a, nodes=[s.first])
     s.must_add(s.b, cart)
     s.read_all(s.a, cart)
