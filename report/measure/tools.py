@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -181,8 +182,11 @@ def one_text(*parts):
     return found[0]
 
 
+PG_TIMEOUT_MS = 2000  # by default
+
+
 def session_options(timeout_ms):
-    """What the program's sessions are told, with PG_TIMEOUT_MS."""
+    """What the program's sessions are told."""
     limits = iter((timeout_ms, timeout_ms * 3 // 4, timeout_ms * 2))
     return re.sub("%lld", lambda _: str(next(limits)), one_text("carrito.service=on"))
 
@@ -222,22 +226,25 @@ def pgbench_script(change, carts):
 
 
 def pgbench(stack, seconds, clients, change, carts):
-    """Transactions per second of the same statements, one after another."""
-    def lines():
-        return stack.psql("SELECT count(*), sum(quantity) FROM cart_item"
-                          " WHERE product_id >= 2000000")
-    before = lines()
+    """Transactions per second of the same statements, one after another, once its
+    sessions are warm, as the program's are: without the first second."""
+    def versions():
+        return int(stack.value("SELECT sum(version) FROM cart"))
+    before = versions()
     path = os.path.join(stack.base, change + ".pgbench")
     with open(path, "w") as file:
         file.write(pgbench_script(change, carts))
     out = output("pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j2", "-T",
-                 str(seconds), "-D", "new_name=Load", "-D", "new_price=9.99",
+                 str(seconds + 2), "-P1", "-D", "new_name=Load", "-D", "new_price=9.99",
                  "-D", "format=" + FORMAT,
-                 "-f", path, stack.database,
-                 env=dict(os.environ, PGOPTIONS=session_options(2000)))
+                 "-f", path, stack.database, stderr=subprocess.STDOUT,
+                 env=dict(os.environ, PGOPTIONS=session_options(PG_TIMEOUT_MS)))
     failed = re.search(r"failed transactions: (\d+)", out)
     if failed and failed.group(1) != "0":
         sys.exit("some transactions failed:\n" + out)
-    if lines() == before:
-        sys.exit("pgbench changed nothing:\n" + out)
-    return float(re.search(r"tps = ([\d.]+)", out).group(1))
+    done = int(re.search(r"actually processed: (\d+)", out).group(1))
+    if versions() - before != done:
+        sys.exit("%d carts got a new version:\n%s" % (versions() - before, out))
+    rates = [float(rate) for rate in re.findall(r"^progress: .* s, ([\d.]+) tps", out,
+                                                re.MULTILINE)]
+    return statistics.mean(rates[1:1 + seconds])
