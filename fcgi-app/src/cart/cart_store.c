@@ -56,7 +56,8 @@ static const struct pg_stmt stmts[] = {
 #define LOAD (&stmts[2])
     {"cart_load", 1,
      EPOCH_COLUMNS ",now,version,updated_at,product_id,name,price,quantity",
-     // What all rows have in common is made once: OFFSET 0 keeps it a query of its own.
+     // What all rows have in common is made once, as clock_timestamp() keeps it a query
+     // of its own; OFFSET 0 does too, whatever becomes of that.
      "SELECT head.*, i.product_id, i.name, i.price, i.quantity "
      "FROM (SELECT " EPOCH_SQL ","
      "  to_char(clock_timestamp() AT TIME ZONE 'UTC', " ISO_8601 ") AS now, c.version,"

@@ -36,7 +36,7 @@
 #define MS 1000000LL
 #define STALL_MS 1000 // a read or write that stops in the middle of a record
 #define DRAIN_S 10.
-#define SETTLE_S 1.   // nginx has closed a connection that it does not use, after 0.3 s
+#define SETTLE_S 5.   // nginx closes its connections within 0.6 s, unless it stands still
 #define PAUSE_S 0.1   // of the listener, while there are no descriptors
 #define AFTER_MS 1000 // for what is left to do after an answer
 
@@ -425,7 +425,7 @@ static void on_drain_timeout(struct ev_loop *l, ev_timer *timer, int events)
     loop_stop();
 }
 
-// Closes what is at rest. No connection of nginx's is, by now: whoever else holds one.
+// Closes what is at rest: no nginx that runs holds such a connection by now.
 static void on_settled(struct ev_loop *l, ev_timer *timer, int events)
 {
     (void)timer;

@@ -8,6 +8,6 @@
 void fcgi_listen(int fd, const struct config *config);
 
 // Accepts no more connections. What comes on those there are is answered until their
-// peers have closed them, as nginx does within 0.3 s, or after a second until each is at
-// rest; then the loop is stopped. After ten seconds it is stopped in any case.
+// peers have closed them, as nginx does within 0.6 s, or after five seconds until each is
+// at rest; then the loop is stopped. After ten seconds it is stopped in any case.
 void fcgi_drain(void);
