@@ -85,11 +85,11 @@ report:
 	@dev/install analysis
 	@report/analyse -- "$$REPORT_LOG"
 else
-report: ## loads with and without the cache, and what the log shows (LOG=path: of that log)
+report: ## loads with and without the cache, and what the log shows (LOG=path: of that log; RATE=400)
 	@dev/install report
 	+@$(MAKE) --no-print-directory V=release build
 	+@$(MAKE) --no-print-directory report-programs
-	@report/run
+	@report/run $(if $(RATE),--rate '$(RATE)')
 	@report/analyse --reports report --run report/out/run
 endif
 
