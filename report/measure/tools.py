@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
@@ -230,6 +231,7 @@ def pgbench(stack, seconds, clients, change, carts):
     sessions are warm, as the program's are: without the first second."""
     def versions():
         return int(stack.value("SELECT sum(version) FROM cart"))
+    time.sleep(0.5)  # for what the load before has still in work
     before = versions()
     path = os.path.join(stack.base, change + ".pgbench")
     with open(path, "w") as file:

@@ -1,6 +1,7 @@
 """The program's processes and nginx killed, ended and restarted under load."""
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -21,6 +22,7 @@ def run(tap, stack):
     tap.group("SIGTERM of multiwatch", drained, tap, stack, "SIGTERM of multiwatch",
               lambda: deliver(stack.pid("app"), signal.SIGTERM))
     tap.group("SIGTERM under load", ended_under_load, tap, stack)
+    tap.group("SIGTERM beside an idle peer", ended_beside_idle, tap, stack)
     tap.group("nginx restarted", nginx_restarted, tap, stack)
     tap.group("stopped process", stopped, tap, stack)
 
@@ -118,18 +120,37 @@ def drained(tap, stack, title, end):
 
 
 def ended_under_load(tap, stack):
-    """Processes ended one by one: each answers what comes on the connections it has."""
+    """Processes ended one by one: each answers what comes on the connections it has. Some
+    clients leave nginx's connections no rest, others just enough."""
     title = "SIGTERM under load"
-    with Load(stack) as load:
-        for _ in range(3):
-            until(lambda: len(load.answers) > 100, 10)
+    with Load(stack) as busy, Load(stack, workers=12, pause=0.25) as calm:
+        for _ in range(4):
+            until(lambda: len(busy.answers) > 100, 10)
             before = stack.processes("app")
             deliver(before[0], signal.SIGTERM)
             until(lambda: before[0] not in stack.processes("app") and
                   len(stack.processes("app")) == len(before), 10)
             time.sleep(0.3)
-    tap.none(load.broken(), title + ": no request fails")
-    load.verify(tap, title)
+    tap.none(busy.broken() + calm.broken(), title + ": no request fails")
+    busy.verify(tap, title)
+    calm.verify(tap, title + ", calm")
+
+
+def ended_beside_idle(tap, stack):
+    """A peer that neither asks nor goes away holds up the end for a while only."""
+    title = "SIGTERM beside an idle peer"
+    idle = []
+    for _ in range(8):
+        idle.append(socket.socket(socket.AF_UNIX))
+        idle[-1].connect(stack.dir + "/fcgi.sock")
+    before = stack.processes("app")
+    for pid in before:
+        deliver(pid, signal.SIGTERM)
+    gone = until(lambda: not any(start_time(pid) for pid in before), 9)
+    tap.ok(gone, title + ": the processes end", [before, stack.processes("app")])
+    for sock in idle:
+        sock.close()
+    tap.ok(first_answer(stack, 3 * SLACK), title + ": and nginx answers")
 
 
 def nginx_restarted(tap, stack):
