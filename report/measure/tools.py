@@ -1,5 +1,6 @@
 """The tools that measure, and what they measure against: wrk, the load of an open loop,
 pgbench, nginx before the floor. Each call is one run and gives plain numbers."""
+import functools
 import json
 import os
 import platform
@@ -170,6 +171,7 @@ def end(parts):
             part.wait()
 
 
+@functools.lru_cache
 def texts():
     """The texts in the program as it was built."""
     with open(os.path.join(ROOT, "build", "release", "carrito-fcgi"), "rb") as file:
@@ -186,9 +188,9 @@ def one_text(*parts):
 PG_TIMEOUT_MS = 2000  # by default
 
 
-def session_options(timeout_ms):
+def session_options():
     """What the program's sessions are told."""
-    limits = iter((timeout_ms, timeout_ms * 3 // 4, timeout_ms * 2))
+    limits = iter((PG_TIMEOUT_MS, PG_TIMEOUT_MS * 3 // 4, PG_TIMEOUT_MS * 2))
     return re.sub("%lld", lambda _: str(next(limits)), one_text("carrito.service=on"))
 
 
@@ -240,7 +242,7 @@ def pgbench(stack, seconds, clients, change, carts):
                  str(seconds + 2), "-P1", "-D", "new_name=Load", "-D", "new_price=9.99",
                  "-D", "format=" + FORMAT,
                  "-f", path, stack.database, stderr=subprocess.STDOUT,
-                 env=dict(os.environ, PGOPTIONS=session_options(PG_TIMEOUT_MS)))
+                 env=dict(os.environ, PGOPTIONS=session_options()))
     failed = re.search(r"failed transactions: (\d+)", out)
     if failed and failed.group(1) != "0":
         sys.exit("some transactions failed:\n" + out)
