@@ -7,6 +7,7 @@
 #include "data/epoch.h"
 #include "data/hold.h"
 #include "data/pg.h"
+#include "data/pg_group.h"
 #include "data/redis.h"
 #include "health/health_store.h"
 #include "http/dispatch.h"
@@ -19,6 +20,7 @@ void setup_all(const struct config *config)
     redis_setup(config);
     cache_setup(config);
     pg_setup(config);
+    pg_group_setup();
     epoch_setup();
     hold_setup(config);
     cart_store_setup();

@@ -38,6 +38,8 @@ FAMILIES = {
     "carrito_cache_master": "gauge", "carrito_redis_replica_lag_bytes": "gauge",
     "carrito_keeper_heartbeats_total": "counter",
     "carrito_keeper_moves_total": "counter", "carrito_audit_reads_total": "counter",
+    "carrito_write_transactions_total": "counter",
+    "carrito_write_places_total": "counter",
     "carrito_swept_carts_total": "counter", "carrito_swept_keys_total": "counter",
 }
 

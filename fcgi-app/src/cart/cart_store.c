@@ -1,10 +1,12 @@
 // Carts in PostgreSQL, with copies in the cache.
 //
 // Whoever changes a cart holds its advisory lock, from before it reads the cart until
-// COMMIT or ROLLBACK. Invariant: a change is committed only when no node can show the
-// cart as it was (data/hold.h); a value is put into the cache only by a reader that saw
-// the lock free before it read, under a token no writer has since overwritten, or by the
-// writer itself, and under the epoch that was read together with the cart.
+// COMMIT or ROLLBACK. Writers of different carts share transactions (data/pg_group.h).
+//
+// Invariant: a change is committed only when no node can show the cart as it was
+// (data/hold.h); a value is put into the cache only by a reader that saw the lock free
+// before it read, under a token no writer has since overwritten, or by the writer itself,
+// and under the epoch that was read together with the cart.
 //
 // The steps of READ and WRITE are numbered as in ARCHITECTURE.md.
 
@@ -21,6 +23,7 @@
 #include "data/cache.h"
 #include "data/epoch.h"
 #include "data/pg.h"
+#include "data/pg_group.h"
 #include "loop/co.h"
 #include "loop/keylock.h"
 
@@ -38,9 +41,6 @@
     "changed AS ("
 #define TOUCHED ") SELECT count(*) AS touched FROM touched"
 
-// A change is not sent with less time than this left for its answer, in ns.
-#define COMMIT_NS 50000000
-
 // Writers that wait for one cart, in one process.
 #define WRITERS_MAX 256
 
@@ -53,7 +53,10 @@ static const struct pg_stmt stmts[] = {
      "SELECT pg_try_advisory_xact_lock_shared(" LOCK_ID ") AS free"},
 #define LOCK (&stmts[1])
     {"cart_lock", 1, "locked", "SELECT pg_advisory_xact_lock(" LOCK_ID ") AS locked"},
-#define LOAD (&stmts[2])
+#define LOCK_AT_ONCE (&stmts[2])
+    {"cart_lock_at_once", 1, "locked",
+     "SELECT pg_try_advisory_xact_lock(" LOCK_ID ") AS locked"},
+#define LOAD (&stmts[3])
     {"cart_load", 1,
      EPOCH_COLUMNS ",now,version,updated_at,product_id,name,price,quantity",
      // What all rows have in common is made once, as clock_timestamp() keeps it a query
@@ -64,28 +67,28 @@ static const struct pg_stmt stmts[] = {
      "  to_char(c.updated_at AT TIME ZONE 'UTC', " ISO_8601 ") AS updated_at"
      "  FROM cache_state AS e LEFT JOIN cart AS c ON c.user_id = $1 OFFSET 0) AS head"
      "  LEFT JOIN cart_item AS i ON i.user_id = $1 ORDER BY i.added_in"},
-#define INSERT_LINE (&stmts[3])
+#define INSERT_LINE (&stmts[4])
     {"cart_insert_line", 7, "touched",
      TOUCH "INSERT INTO cart_item (user_id, added_in, product_id, name, price, quantity)"
            "  SELECT user_id, version, $4, $5, $6, $7 FROM touched" TOUCHED},
-#define SET_LINE (&stmts[4])
+#define SET_LINE (&stmts[5])
     {"cart_set_line", 7, "touched",
      TOUCH "UPDATE cart_item AS i SET name = $5, price = $6, quantity = $7 FROM touched"
            "  WHERE i.user_id = touched.user_id AND i.product_id = $4" TOUCHED},
-#define DELETE_LINE (&stmts[5])
+#define DELETE_LINE (&stmts[6])
     {"cart_delete_line", 4, "touched",
      TOUCH "DELETE FROM cart_item AS i USING touched"
            "  WHERE i.user_id = touched.user_id AND i.product_id = $4" TOUCHED},
-#define DELETE_LINES (&stmts[6])
+#define DELETE_LINES (&stmts[7])
     {"cart_delete_lines", 3, "touched",
      TOUCH "DELETE FROM cart_item AS i USING touched"
            "  WHERE i.user_id = touched.user_id" TOUCHED},
-#define FIND_KEY (&stmts[7])
+#define FIND_KEY (&stmts[8])
     {"cart_find_key", 3, "same,status,version,body",
      "SELECT fingerprint = sha256($3) AS same, status, version, body FROM "
      "idempotency_key "
      "WHERE user_id = $1 AND key = $2 AND created_at > now() - interval '24 hours'"},
-#define STORE_KEY (&stmts[8])
+#define STORE_KEY (&stmts[9])
     {"cart_store_key", 7, "",
      "INSERT INTO idempotency_key"
      "  (user_id, key, fingerprint, status, version, body, created_at) "
@@ -246,23 +249,63 @@ static struct err replay(void *mem, const struct pg_rows *found,
     return err_ok();
 }
 
-static void add_change(void *mem, struct pg_conn *conn, const struct cart *cart,
-                       const struct cart_write *write, enum cart_change change,
-                       const struct cart_line *line)
+// Trip 1: the lock, then the cart, then what was stored under the key, each as a
+// statement of its own so that it sees what was committed before the lock was had.
+static size_t add_lock_and_load(struct pg_conn *conn, bool shared, const void *arg)
 {
-    struct buf price;
+    const struct cart_write *write = arg;
+    struct pg_value params[] = {pg_text(write->user_id),
+                                write->idempotency_key ? pg_text(write->idempotency_key)
+                                                       : pg_null(),
+                                pg_bytes(write->fingerprint, write->fingerprint_len)};
+    pg_add(conn, shared ? LOCK_AT_ONCE : LOCK, params);
+    pg_add(conn, LOAD, params);
+    if (!write->idempotency_key)
+        return 2;
+    pg_add(conn, FIND_KEY, params);
+    return 3;
+}
+
+static struct err lock_and_load(struct work *work, struct pg_place *place, bool alone,
+                                const struct cart_write *write, struct pg_rows **found,
+                                struct pg_rows **loaded)
+{
+    struct pg_rows *rows[PG_PLACE_TRIP_MAX];
+    struct err err = pg_group_begin(work, place, alone, add_lock_and_load, write, rows);
+    if (err_is(err))
+        return err;
+    if (place->shared && !pg_get_bool(rows[0], 0, 0)) {
+        pg_group_leave(place);
+        return err_make(ERR_CONFLICT, NULL, "another writer has the cart");
+    }
+    *loaded = rows[1];
+    *found = write->idempotency_key && pg_count(rows[2]) > 0 ? rows[2] : NULL;
+    return err_ok();
+}
+
+// What a write changes, and what it answers.
+struct change {
+    const struct cart_write *write;
+    const struct cart *cart;
+    enum cart_change kind;
+    const struct cart_line *line; // added or set
+    const char *price;            // the line's
+    struct cart_answer answer;
+};
+
+static void add_change(struct pg_conn *conn, const struct change *change)
+{
+    const struct cart *cart = change->cart;
     struct pg_value params[PG_PARAMS_MAX] = {
         pg_text(cart->user_id), pg_int(cart->version), pg_text(cart->updated_at),
-        pg_int(write->request.line.product_id)};
-    switch (change) {
+        pg_int(change->write->request.line.product_id)};
+    switch (change->kind) {
     case CART_LINE_ADDED:
     case CART_LINE_SET:
-        buf_init(&price, mem, 32);
-        money_put(&price, line->price);
-        params[4] = pg_text(line->name);
-        params[5] = pg_text(price.data);
-        params[6] = pg_int(line->quantity);
-        pg_add(conn, change == CART_LINE_ADDED ? INSERT_LINE : SET_LINE, params);
+        params[4] = pg_text(change->line->name);
+        params[5] = pg_text(change->price);
+        params[6] = pg_int(change->line->quantity);
+        pg_add(conn, change->kind == CART_LINE_ADDED ? INSERT_LINE : SET_LINE, params);
         break;
     case CART_LINE_REMOVED:
         pg_add(conn, DELETE_LINE, params);
@@ -276,148 +319,141 @@ static void add_change(void *mem, struct pg_conn *conn, const struct cart *cart,
 }
 
 // Stores the answer under the key, provided that the cart is just as the answer says.
-static void add_key(struct pg_conn *conn, const struct cart *cart,
-                    const struct cart_write *write, const struct cart_answer *answer)
+static void add_key(struct pg_conn *conn, const struct change *change)
 {
+    const struct cart_write *write = change->write;
+    const struct cart_answer *answer = &change->answer;
+    const char *updated_at = change->cart->updated_at;
     struct pg_value params[] = {pg_text(write->user_id),
                                 pg_text(write->idempotency_key),
                                 pg_bytes(write->fingerprint, write->fingerprint_len),
                                 pg_int(answer->status),
                                 pg_int(answer->version),
                                 pg_text(answer->json),
-                                cart->updated_at ? pg_text(cart->updated_at) : pg_null()};
+                                updated_at ? pg_text(updated_at) : pg_null()};
     pg_add(conn, STORE_KEY, params);
 }
 
-// Trip 1: the lock, then what was stored under the key, then the cart, each as a
-// statement of its own so that it sees what was committed before the lock was had.
-static struct err lock_and_load(struct work *work, struct pg_conn *conn,
-                                const struct cart_write *write, struct pg_rows **found,
-                                struct pg_rows **loaded)
+// Trip 2, with COMMIT behind it.
+static size_t add_change_and_key(struct pg_conn *conn, bool shared, const void *arg)
 {
-    struct pg_value params[] = {pg_text(write->user_id),
-                                write->idempotency_key ? pg_text(write->idempotency_key)
-                                                       : pg_null(),
-                                pg_bytes(write->fingerprint, write->fingerprint_len)};
-    struct pg_rows *rows[PG_TRIP_MAX];
-    pg_add(conn, &pg_begin, NULL);
-    pg_add(conn, LOCK, params);
-    pg_add(conn, LOAD, params);
-    if (write->idempotency_key)
-        pg_add(conn, FIND_KEY, params);
-    struct err err = pg_trip(work, conn, rows);
-    if (err_is(err))
-        return err;
-    *loaded = rows[2];
-    *found = write->idempotency_key && pg_count(rows[3]) > 0 ? rows[3] : NULL;
-    return err_ok();
-}
-
-// Trip 2: the change and COMMIT together. COMMIT is not run if the change fails, so
-// unless the change is known to have failed the outcome of a lost connection is unknown.
-static struct err change_and_commit(struct work *work, struct pg_conn *conn,
-                                    const struct cart *cart,
-                                    const struct cart_write *write,
-                                    enum cart_change change, const struct cart_line *line,
-                                    const struct cart_answer *answer)
-{
-    struct pg_rows *rows[PG_TRIP_MAX];
+    const struct change *change = arg;
     size_t n = 0;
-    if (work->deadline - clock_mono_ns() < COMMIT_NS)
-        return err_make(ERR_OVERLOADED, NULL, "too little time was left to commit");
-    if (change != CART_UNCHANGED) {
-        add_change(work->mem, conn, cart, write, change, line);
+    (void)shared; // no statement waits: the cart's lock is had
+    if (change->kind != CART_UNCHANGED) {
+        add_change(conn, change);
         n++;
     }
-    if (write->idempotency_key) {
-        add_key(conn, cart, write, answer);
+    if (change->write->idempotency_key) {
+        add_key(conn, change);
         n++;
     }
-    pg_add(conn, &pg_commit, NULL);
-    struct err err = pg_trip(work, conn, rows);
-    if (err_is(err) && !pg_was_sent(conn))
-        return err;
-    if (!err_is(err)) {
-        if (change != CART_UNCHANGED && pg_get_int(rows[0], 0, 0) != 1)
-            return err_make(ERR_CONFLICT, NULL, "the cart was changed without its lock");
-        return err_ok();
-    }
-    for (size_t i = 0; i < n; i++)
-        if (rows[i] && !pg_ok(rows[i])) // answered, and with a failure
-            return err;
-    return err_make(
-        ERR_OUTCOME_UNKNOWN, NULL,
-        "the database was lost while the change was being committed: read the "
-        "cart, or repeat the request with the same Idempotency-Key");
+    return n;
 }
 
-// One transaction, from BEGIN. *ended says whether it has ended, or its connection has.
-static struct err transact(struct work *work, struct pg_conn *conn,
-                           const struct cart_write *write, struct cart_answer *answer,
-                           bool *ended)
+static struct err change_and_commit(struct pg_place *place, const struct change *change)
 {
-    struct pg_rows *found, *loaded;
-    struct err err = lock_and_load(work, conn, write, &found, &loaded); // 1
-    if (err_is(err))
-        return err;
-    if (found)
-        return replay(work->mem, found, answer);
-    STEP("write-1");
-    if (pg_count(loaded) == 0)
-        return no_epoch();
+    struct pg_rows *rows[PG_PLACE_TRIP_MAX];
+    struct err err = pg_group_commit(place, add_change_and_key, change, rows);
+    if (err.code == ERR_OUTCOME_UNKNOWN)
+        return err_make(
+            ERR_OUTCOME_UNKNOWN, NULL,
+            "the database was lost while the change was being committed: read the "
+            "cart, or repeat the request with the same Idempotency-Key");
+    if (!err_is(err) && change->kind != CART_UNCHANGED && pg_get_int(rows[0], 0, 0) != 1)
+        return err_make(ERR_CONFLICT, NULL, "the cart was changed without its lock");
+    return err;
+}
+
+// What the write comes to by the rules, on the cart as it was loaded.
+static struct err decide(struct work *work, const struct cart_write *write,
+                         const struct pg_rows *loaded, struct change *change)
+{
     const char *now;
-    struct epoch epoch = epoch_of(loaded, 0, 0);
     struct cart *cart = cart_of(work->mem, write->user_id, loaded, &now);
+    *change = (struct change){.write = write, .cart = cart};
     if (!precondition_holds(write, cart->version)) {
-        answer_cart(work->mem, cart, 412, answer);
+        answer_cart(work->mem, cart, 412, &change->answer);
         return err_make(ERR_VERSION_MISMATCH,
                         write->if_match ? "If-Match" : "If-None-Match",
                         "the cart is at another version");
     }
-    enum cart_change change;
     size_t line = 0;
-    err = cart_apply(cart, &write->request, now, &change, &line);
+    struct err err = cart_apply(cart, &write->request, now, &change->kind, &line);
     if (err_is(err))
         return err;
-    struct cart_answer reply;
-    answer_cart(work->mem, cart, change == CART_LINE_ADDED ? 201 : 200, &reply);
-    if (change == CART_UNCHANGED && !write->idempotency_key) {
-        *answer = reply;
+    if (change->kind == CART_LINE_ADDED || change->kind == CART_LINE_SET) {
+        struct buf price;
+        buf_init(&price, work->mem, 32);
+        change->line = &cart->lines[line];
+        money_put(&price, change->line->price);
+        change->price = price.data;
+    }
+    answer_cart(work->mem, cart, change->kind == CART_LINE_ADDED ? 201 : 200,
+                &change->answer);
+    return err_ok();
+}
+
+// From the cart's lock to COMMIT. *left says whether the place is left.
+static struct err transact(struct work *work, struct pg_place *place,
+                           const struct cart_write *write, const struct pg_rows *loaded,
+                           struct cart_answer *answer, bool *left)
+{
+    struct epoch epoch = epoch_of(loaded, 0, 0);
+    struct change *change = mem_new(work->mem, struct change);
+    struct err err = decide(work, write, loaded, change);
+    if (err.code == ERR_VERSION_MISMATCH)
+        *answer = change->answer;
+    if (err_is(err))
+        return err;
+    if (change->kind == CART_UNCHANGED && !write->idempotency_key) {
+        *answer = change->answer;
         return err_ok();
     }
 
     struct fill *fill = mem_zero(work->mem, struct fill);
     fill->user_id = write->user_id;
     STEP("write-2");
-    if (change != CART_UNCHANGED)
+    if (change->kind != CART_UNCHANGED)
         err = cache_hold(work, &epoch, write->user_id, &fill->claim); // 2 and 3
     STEP("write-4");
-    if (!err_is(err))
-        err = change_and_commit(work, conn, cart, write, change, &cart->lines[line],
-                                &reply); // 4
+    if (!err_is(err)) {
+        err = change_and_commit(place, change); // 4
+        *left = true;
+    }
     STEP("write-5");
     fill->valid = !err_is(err);
-    fill->value = (struct cache_value){reply.version, reply.json, reply.len};
+    fill->value = (struct cache_value){change->answer.version, change->answer.json,
+                                       change->answer.len};
     if (err.code == ERR_OUTCOME_UNKNOWN) {
         work->after = NULL; // the tombstone stays, and does no harm
-        *ended = true;
         return err;
     }
     leave_fill(work, fill); // 6
-    if (!err_is(err)) {
-        *ended = true;
-        *answer = reply;
-    }
+    if (!err_is(err))
+        *answer = change->answer;
     return err;
 }
 
-static struct err write_once(struct work *work, struct pg_conn *conn,
-                             const struct cart_write *write, struct cart_answer *answer)
+// One transaction, or a place in one.
+static struct err write_once(struct work *work, const struct cart_write *write,
+                             bool alone, struct cart_answer *answer)
 {
-    bool ended = false;
-    struct err err = transact(work, conn, write, answer, &ended);
-    if (!ended)
-        pg_abandon(work, conn);
+    struct pg_place place;
+    struct pg_rows *found = NULL, *loaded = NULL;
+    bool left = false;
+    struct err err = lock_and_load(work, &place, alone, write, &found, &loaded); // 1
+    if (err_is(err))
+        return err;
+    STEP("write-1");
+    if (found)
+        err = replay(work->mem, found, answer);
+    else if (pg_count(loaded) == 0)
+        err = no_epoch();
+    else
+        err = transact(work, &place, write, loaded, answer, &left);
+    if (!left)
+        pg_group_leave(&place);
     return err;
 }
 
@@ -429,15 +465,9 @@ struct err cart_store_write(struct work *work, const struct cart_write *write,
     work->db_ns += clock_mono_ns() - begun; // a queue for the database like any other
     if (!mine)
         return err_make(ERR_OVERLOADED, NULL, "too many writes wait for this cart");
-    struct pg_conn *conn;
-    struct err err = pg_acquire(work, PG_WRITE, &conn);
-    if (!err_is(err)) {
-        int tries = 0;
-        do
-            err = write_once(work, conn, write, answer);
-        while (err.code == ERR_CONFLICT && ++tries < TRIES_MAX);
-        pg_release(conn);
-    }
+    struct err err = write_once(work, write, false, answer);
+    for (int tries = 1; err.code == ERR_CONFLICT && tries < TRIES_MAX; tries++)
+        err = write_once(work, write, true, answer);
     keylock_give(writers, write->user_id);
     return err;
 }

@@ -206,6 +206,13 @@ static struct pg_conn *take_idle(struct pool *pool)
     return NULL;
 }
 
+struct err pg_none_free(enum pg_use use)
+{
+    if (pools[use].busy > 0 || pools[use].opening == 0)
+        return err_make(ERR_OVERLOADED, NULL, "no database connection became free");
+    return err_make(ERR_DATABASE_UNAVAILABLE, NULL, "the database is silent");
+}
+
 struct err pg_acquire(struct work *work, enum pg_use use, struct pg_conn **out)
 {
     struct pool *pool = &pools[use];
@@ -239,9 +246,7 @@ struct err pg_acquire(struct work *work, enum pg_use use, struct pg_conn **out)
     work->db_ns += clock_mono_ns() - begun;
     if (!me.done) {
         queue_leave(pool, &me);
-        bool any = pool->busy > 0;
-        return any ? err_make(ERR_OVERLOADED, NULL, "no database connection became free")
-                   : err_make(ERR_DATABASE_UNAVAILABLE, NULL, "the database is silent");
+        return pg_none_free(use);
     }
     if (err_is(me.err))
         return me.err;

@@ -19,7 +19,7 @@
 enum pg_use { PG_READ, PG_WRITE, PG_CHORE, PG_USE__MAX };
 
 #define PG_PARAMS_MAX 10
-#define PG_TRIP_MAX 8
+#define PG_TRIP_MAX 32
 
 // A row of a store's statement table. The columns are what the code relies on; a test
 // prepares every statement on a migrated database and compares.
@@ -62,6 +62,10 @@ const struct pg_stmt *pg_registered(size_t number);
 // opened. Coroutines only.
 struct err pg_acquire(struct work *work, enum pg_use use,
                       struct pg_conn **out) must_check;
+
+// The error of who waited for a connection and got none: ERR_OVERLOADED, or
+// ERR_DATABASE_UNAVAILABLE where the first is still being opened.
+struct err pg_none_free(enum pg_use use) must_check;
 
 // Gives it back. One that is in a transaction or broken is closed instead.
 void pg_release(struct pg_conn *conn);

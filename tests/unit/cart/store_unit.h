@@ -6,15 +6,17 @@
 #pragma once
 
 #include "../data/pg_fake.h"
+#include "../loop/co_unit.h"
 
 #include "cart/cart_store.h"
 #include "data/cache.h"
 #include "data/epoch.h"
+#include "data/pg_group.h"
 #include "loop/keylock.h"
 
 #define NOW "2024-05-01T10:00:00.000009Z"
 #define T1 "2024-05-01T10:00:00.000001Z"
-#define START_BY INT64_C(123456789)
+#define START_BY INT64_C(4000000000000000000) // never
 
 // The database: one cart, and one stored key.
 
@@ -26,12 +28,13 @@ static struct {
     size_t n_lines;
     const char *lines[3][4]; // product_id, name, price, quantity
     bool lock_free;
+    const char *at_once[2]; // what cart_lock_at_once says, in turn, or "t"
     const char *touched[2]; // what the first changes say instead of "1"
     const char *key_same;   // NULL: no such key
 } db;
 
 static size_t n_changes; // of those in db.touched
-static size_t n_loads;
+static size_t n_loads, n_at_once;
 
 #define COLUMNS 11
 
@@ -43,9 +46,9 @@ static void put_epoch(const char **cells)
     cells[3] = "8bf315b94ae172c5c448365fba84c4059ee000f3";
 }
 
-static struct pg_rows *pg_fake_answer(void *mem, const struct pg_stmt *stmt)
+static struct pg_rows *answer_rows(void *mem, const struct pg_stmt *stmt,
+                                   const char **cells)
 {
-    const char **cells = mem_array(mem, const char *, COLUMNS * 3);
     if (strcmp(stmt->name, "cart_load") == 0) {
         for (size_t i = 0; i < 3; i++) {
             const char **row = &cells[COLUMNS * i];
@@ -72,6 +75,10 @@ static struct pg_rows *pg_fake_answer(void *mem, const struct pg_stmt *stmt)
     }
     if (strcmp(stmt->name, "cart_try_lock") == 0)
         cells[0] = db.lock_free ? "t" : "f";
+    else if (strcmp(stmt->name, "cart_lock_at_once") == 0)
+        cells[0] = n_at_once < LENGTH(db.at_once) && db.at_once[n_at_once]
+                       ? db.at_once[n_at_once++]
+                       : "t";
     else if (strcmp(stmt->columns, "touched") == 0)
         cells[0] = n_changes < LENGTH(db.touched) && db.touched[n_changes]
                        ? db.touched[n_changes++]
@@ -79,6 +86,14 @@ static struct pg_rows *pg_fake_answer(void *mem, const struct pg_stmt *stmt)
     else
         return pg_fake_rows(mem, 0, 0, NULL);
     return pg_fake_rows(mem, 1, 1, cells);
+}
+
+static struct pg_rows *pg_fake_answer(void *mem, const struct pg_stmt *stmt)
+{
+    const char **cells = mem_array(mem, const char *, COLUMNS * 3);
+    struct pg_rows *rows = answer_rows(mem, stmt, cells);
+    talloc_steal(rows, cells); // they go where the rows go
+    return rows;
 }
 
 // The cache and the lock by name
@@ -195,7 +210,7 @@ static int setup(void **state)
                                             {"10", "Laptop", "999.99", "2"}};
     memcpy(db.lines, lines, sizeof lines);
     db.lock_free = true;
-    n_changes = n_loads = 0;
+    n_changes = n_loads = n_at_once = 0;
     fake.read = WORK_CACHE_MISS;
     fake.epoch = 5;
     fake.held = fake.lock = true;
@@ -224,7 +239,9 @@ static inline void forget_cart(void)
 // Once, before all tests.
 static inline void store_unit_begin(void)
 {
+    loop_init();
     epoch_setup();
+    pg_group_setup();
     cart_store_setup();
 }
 
@@ -281,12 +298,26 @@ static inline struct cart_write writing(enum cart_action action, int32_t product
     };
 }
 
-static inline enum err_code write_cart(struct cart_write write)
+struct write_call {
+    struct cart_write write;
+    enum err_code code;
+};
+
+static inline void write_body(void *arg)
 {
-    struct err err = cart_store_write(&work, &write, &answer);
+    struct write_call *call = arg;
+    struct err err = cart_store_write(&work, &call->write, &answer);
     if (err_is(err) && err.code != ERR_VERSION_MISMATCH)
         assert_memory_equal(&answer, &untouched, sizeof answer);
-    return err.code;
+    call->code = err.code;
+    co_unit_alone();
+}
+
+static inline enum err_code write_cart(struct cart_write write)
+{
+    struct write_call call = {.write = write};
+    co_unit_run(write_body, &call);
+    return call.code;
 }
 
 static inline struct cart_write writing_with_key(enum cart_action action, int32_t product,

@@ -4,7 +4,7 @@
 // wrap: keylock_take keylock_give
 #include "store_unit.h"
 
-#define TRY "trip(begin cart_lock cart_load) "
+#define TRY "release acquire(write) trip(begin cart_lock cart_load) "
 #define CHANGE HOLD "trip(cart_set_line commit) "
 
 // An add to a line that is there.
@@ -146,7 +146,7 @@ static void a_change_is_not_sent_when_there_is_no_time_for_it(void **state)
     (void)state;
     work.deadline = clock_mono_ns() + 49 * INT64_C(1000000);
     assert_int_equal(grow(), ERR_OVERLOADED);
-    check_steps(BEGIN HOLD "abandon " END);
+    check_steps(BEGIN HOLD "give(u) abandon release");
     run_after();
     check_steps("drop(u X1)");
 }
@@ -222,7 +222,7 @@ static void a_version_that_moved_is_a_lost_race(void **state)
     (void)state;
     db.touched[0] = db.touched[1] = "0";
     assert_int_equal(grow(), ERR_NONE);
-    check_steps(BEGIN CHANGE "abandon " TRY CHANGE "abandon " TRY CHANGE END);
+    check_steps(BEGIN CHANGE TRY CHANGE TRY CHANGE END);
     run_after();
     check_steps("fill(u X3 5)");
     check_filled();
@@ -273,7 +273,7 @@ static void a_race_that_ends_without_a_change_takes_its_tombstone_back(void **st
     db.touched[0] = "0";
     fail_trip(2, ERR_OVERLOADED, 1, FAKE_REFUSED);
     assert_int_equal(write_cart(write), ERR_OVERLOADED);
-    check_steps(BEGIN CHANGE "abandon " TRY "abandon " END);
+    check_steps(BEGIN CHANGE TRY "abandon " END);
     run_after();
     check_steps("drop(u X1)");
 }
@@ -286,6 +286,83 @@ static void an_unknown_outcome_of_a_later_try_leaves_all_tombstones(void **state
     fail_trip(3, ERR_DATABASE_UNAVAILABLE, 1, FAKE_LOST);
     assert_int_equal(grow(), ERR_OUTCOME_UNKNOWN);
     assert_null(work.after);
+}
+
+// In company
+
+// Two writers; the second one's cart is named v. Its work and its answer are its own.
+struct pair {
+    struct write_call first;
+    struct work work;
+    struct cart_answer answer;
+    enum err_code second;
+};
+
+static void second_body(void *arg)
+{
+    struct pair *pair = arg;
+    struct cart_write write = writing(CART_ADD, 10, 1);
+    write.user_id = "v";
+    pair->second = cart_store_write(&pair->work, &write, &pair->answer).code;
+}
+
+static void pair_body(void *arg)
+{
+    struct pair *pair = arg;
+    co_start(second_body, pair);
+    write_body(&pair->first);
+}
+
+static struct pair write_pair(void)
+{
+    struct pair pair = {.first = {.write = writing(CART_ADD, 10, 1)}, .work = work};
+    co_unit_run(pair_body, &pair);
+    return pair;
+}
+
+#define BOTH                                                 \
+    "take(u) take(v) acquire(write) trip(begin brief_locks " \
+    "cart_lock_at_once cart_load cart_lock_at_once cart_load) "
+
+static void two_carts_share_a_transaction(void **state)
+{
+    (void)state;
+    const struct pair pair = write_pair();
+    assert_int_equal(pair.first.code, ERR_NONE);
+    assert_int_equal(pair.second, ERR_NONE);
+    check_steps(BOTH "hold(v 5 replicas) hold(u 5 replicas) "
+                     "trip(cart_set_line cart_set_line commit) release give(v) give(u)");
+    check_sent("cart_lock_at_once|u");
+    check_sent("cart_lock_at_once|v");
+    run_after();
+    check_steps("fill(u X2 5)");
+    pair.work.after((struct work *)&pair.work, pair.work.after_arg);
+    check_steps("fill(v X1 5)");
+}
+
+// Who cannot have the lock at once does not keep the other, and waits for it alone.
+static void a_cart_that_is_locked_is_waited_for_alone(void **state)
+{
+    (void)state;
+    db.at_once[0] = "t";
+    db.at_once[1] = "f"; // u's, asked after v's
+    const struct pair pair = write_pair();
+    assert_int_equal(pair.first.code, ERR_NONE);
+    assert_int_equal(pair.second, ERR_NONE);
+    check_steps(BOTH "hold(v 5 replicas) trip(cart_set_line commit) release "
+                     "acquire(write) trip(begin cart_lock cart_load) give(v) "
+                     "hold(u 5 replicas) trip(cart_set_line commit) release give(u)");
+    check_answer(200, 8, answer.json);
+}
+
+static void a_trip_that_failed_in_company_is_made_again_alone(void **state)
+{
+    (void)state;
+    fail_trip(1, ERR_INTERNAL, 0, FAKE_REFUSED);
+    const struct pair pair = write_pair();
+    assert_int_equal(pair.first.code, ERR_NONE);
+    assert_int_equal(pair.second, ERR_NONE);
+    assert_int_equal(fake_trips, 6); // two, and two for each of them
 }
 
 // Order: every step of a write comes between the taking and giving of the cart's lock,
@@ -338,6 +415,9 @@ int main(void)
         STORE_TEST(other_errors_are_not_run_again),
         STORE_TEST(a_race_that_ends_without_a_change_takes_its_tombstone_back),
         STORE_TEST(an_unknown_outcome_of_a_later_try_leaves_all_tombstones),
+        STORE_TEST(two_carts_share_a_transaction),
+        STORE_TEST(a_cart_that_is_locked_is_waited_for_alone),
+        STORE_TEST(a_trip_that_failed_in_company_is_made_again_alone),
         STORE_TEST(commit_never_comes_before_the_tombstone),
     };
     store_unit_begin();
