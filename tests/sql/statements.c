@@ -14,6 +14,7 @@
 #include "cart/cart_store.h"
 #include "data/epoch.h"
 #include "data/pg.h"
+#include "data/pg_group.h"
 #include "health/health_store.h"
 #include "keeper/keeper.h"
 #include "stats/stats_store.h"
@@ -49,6 +50,7 @@ int main(void)
     }
     struct config config = {.pg_read_pool = 1, .pg_write_pool = 1};
     pg_setup(&config);
+    pg_group_setup();
     epoch_setup();
     cart_store_setup();
     stats_store_setup(&config);

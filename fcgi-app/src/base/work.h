@@ -16,7 +16,7 @@ struct work {
     enum work_cache cache;
     const char *redis_node; // the node that answered, or NULL
     int64_t redis_ns;       // spent waiting for Redis
-    int64_t db_ns;          // spent waiting for PostgreSQL
+    int64_t db_ns;          // spent waiting for PostgreSQL, and in its queues
 
     // What is left to do once the answer is on its way, or NULL.
     void (*after)(struct work *work, void *arg);

@@ -276,7 +276,7 @@ static struct err lock_and_load(struct work *work, struct pg_place *place, bool 
         return err;
     if (place->shared && !pg_get_bool(rows[0], 0, 0)) {
         pg_group_leave(place);
-        return err_make(ERR_CONFLICT, NULL, "another writer has the cart");
+        return err_make(ERR_CONFLICT, NULL, "the cart's lock is not free");
     }
     *loaded = rows[1];
     *found = write->idempotency_key && pg_count(rows[2]) > 0 ? rows[2] : NULL;
@@ -339,7 +339,7 @@ static size_t add_change_and_key(struct pg_conn *conn, bool shared, const void *
 {
     const struct change *change = arg;
     size_t n = 0;
-    (void)shared; // no statement waits: the cart's lock is had
+    (void)shared; // the cart's lock is had
     if (change->kind != CART_UNCHANGED) {
         add_change(conn, change);
         n++;

@@ -83,8 +83,8 @@ void pg_setup(const struct config *c)
             .last = &pools[use].first,
             .idle_gauge = metrics_gauge("carrito_pg_connections", connections, idle),
             .busy_gauge = metrics_gauge("carrito_pg_connections", connections, busy),
-            .waiting_gauge = metrics_gauge(
-                "carrito_pg_waiting", "Requests that wait for a connection.", waiting)};
+            .waiting_gauge = metrics_gauge("carrito_pg_waiting",
+                                           "Trips that wait for a connection.", waiting)};
         talloc_free(idle);
     }
     trips = metrics_counter("carrito_pg_trips_total", "Trips to PostgreSQL.", "");

@@ -3,8 +3,9 @@
 // A group gathers places until it has a connection; at most one group gathers. While few
 // transactions are under way it asks for one at once, else it waits a moment for company.
 // Invariant: a place is in its group's list until it is answered for the last time or
-// leaves; the group touches none that is not in its list. Every place's wait ends by its
-// own deadline, so no group waits for ever.
+// leaves; the group touches none that is not in its list, but for the last to leave, who
+// waits to be told. Every place's wait ends by its own deadline, so no group waits for
+// ever.
 //
 // In company nobody waits for a lock: not for a cart's, by the statements (pg_group.h),
 // and hardly for those of rows and tables, which only other hands hold for long
@@ -168,10 +169,10 @@ static struct err trip(struct pg_group *group, struct work *work, struct pg_conn
     return err;
 }
 
-// Who was in company does not know whose fault it was.
-static struct err in_company(bool shared, struct err err)
+// Whose statement it was that the server refused is not known in company.
+static struct err in_company(bool shared, bool refused, struct err err)
 {
-    if (!shared || err.code == ERR_DATABASE_UNAVAILABLE)
+    if (!shared || !refused)
         return err;
     return err_make(ERR_CONFLICT, NULL, "another write of the transaction failed");
 }
@@ -181,13 +182,15 @@ static void transact(struct pg_group *group, struct work *work, struct pg_conn *
     bool shared = group->n > 1, refused;
     for (struct pg_place *p = group->places; p; p = p->next)
         p->shared = shared;
+    if (!shared && group->places->log_id)
+        co_set_log_id(mem_printf(work->mem, "%s", group->places->log_id));
     metrics_add(transactions, 1);
     metrics_add(places, group->n);
     static const struct pg_stmt *const head[] = {&pg_begin, BRIEF_LOCKS};
     struct err err = trip(group, work, conn, head, shared ? 2 : 1, NULL, &refused);
     if (err_is(err)) {
         pg_abandon(work, conn);
-        answer(group, in_company(shared, err), true);
+        answer(group, in_company(shared, refused, err), true);
         return;
     }
     answer(group, err, false);
@@ -200,7 +203,7 @@ static void transact(struct pg_group *group, struct work *work, struct pg_conn *
     err = trip(group, work, conn, NULL, 0, &pg_commit, &refused);
     if (err_is(err) && (refused || !pg_was_sent(conn))) {
         pg_abandon(work, conn);
-        err = in_company(shared, err);
+        err = in_company(shared, refused, err);
     } else if (err_is(err)) {
         err = err_make(ERR_OUTCOME_UNKNOWN, NULL, "no answer came to COMMIT");
     }
@@ -214,6 +217,27 @@ static void wait_for_company(const struct pg_group *group)
     }
 }
 
+static int64_t latest_start(const struct pg_group *group)
+{
+    int64_t latest = 0;
+    for (const struct pg_place *p = group->places; p; p = p->next)
+        if (latest < p->work->start_by)
+            latest = p->work->start_by;
+    return latest;
+}
+
+// Waits as long as anybody in the group may: who joined later may wait for longer.
+static struct err acquire(const struct pg_group *group, struct work *work,
+                          struct pg_conn **conn)
+{
+    struct err err;
+    do {
+        work->start_by = latest_start(group);
+        err = pg_acquire(work, PG_WRITE, conn);
+    } while (err.code == ERR_OVERLOADED && latest_start(group) > clock_mono_ns());
+    return err;
+}
+
 static void run_group(void *arg)
 {
     struct pg_group *group = arg;
@@ -222,7 +246,7 @@ static void run_group(void *arg)
         wait_for_company(group);
     struct work work = pg_chore();
     struct pg_conn *conn;
-    struct err err = pg_acquire(&work, PG_WRITE, &conn);
+    struct err err = acquire(group, &work, &conn);
     if (gathering == group)
         gathering = NULL;
     if (err_is(err)) {
@@ -236,6 +260,7 @@ static void run_group(void *arg)
         if (gathering)
             stir(gathering);
     }
+    co_set_log_id(NULL);
     if (group->leaver) {
         group->leaver->answered = true;
         co_wake(group->leaver->co);
@@ -264,7 +289,12 @@ struct err pg_group_begin(struct work *work, struct pg_place *place, bool alone,
 {
     struct pg_group *group = find_group(alone);
     *place = (struct pg_place){
-        .group = group, .work = work, .co = co_self(), .next = group->places};
+        .group = group,
+        .work = work,
+        .co = co_self(),
+        .log_id = co_log_id(),
+        .next = group->places,
+    };
     group->places = place;
     ask(place, add, arg, rows);
     if (++group->n == PLACES_MAX && gathering == group) {
@@ -272,7 +302,7 @@ struct err pg_group_begin(struct work *work, struct pg_place *place, bool alone,
         stir(group);
     }
     bool sent;
-    if (answered(place, alone ? work->deadline - COMMIT_NS : work->start_by, &sent))
+    if (answered(place, work->start_by, &sent))
         return place->err;
     return sent
                ? err_make(ERR_DATABASE_UNAVAILABLE, NULL, "no answer within the deadline")
@@ -295,6 +325,7 @@ struct err pg_group_commit(struct pg_place *place, pg_add_fn *add, const void *a
 void pg_group_leave(struct pg_place *place)
 {
     struct pg_group *group = place->group;
+    int64_t begun = clock_mono_ns();
     leave(place);
     if (group->n > 0)
         return;
@@ -303,6 +334,7 @@ void pg_group_leave(struct pg_place *place)
     while (!place->answered)
         if (!co_wait(place->work->deadline) && !place->answered) {
             group->leaver = NULL;
-            return;
+            break;
         }
+    place->work->db_ns += clock_mono_ns() - begun;
 }

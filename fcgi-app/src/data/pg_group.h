@@ -28,6 +28,7 @@ struct pg_place {
     struct pg_group *group;
     struct work *work;
     struct co *co;
+    const char *log_id;
     pg_add_fn *add;
     const void *arg;
     struct pg_rows **rows;
@@ -43,7 +44,8 @@ void pg_group_setup(void);
 // then what add(conn, shared, arg) adds; rows[i] is the result of its i-th statement, on
 // work->mem. After an error the place is left.
 // Errors: those of pg_acquire() and pg_trip(); ERR_CONFLICT also where the trip of a
-// shared transaction failed: try again, alone. Coroutines only.
+// shared transaction failed: try again, alone. Nothing is begun after work->start_by.
+// Coroutines only.
 struct err pg_group_begin(struct work *work, struct pg_place *place, bool alone,
                           pg_add_fn *add, const void *arg,
                           struct pg_rows *rows[PG_PLACE_TRIP_MAX]) must_check;

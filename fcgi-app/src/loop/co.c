@@ -227,6 +227,11 @@ void co_set_log_id(const char *id)
     log_set_request(id);
 }
 
+const char *co_log_id(void)
+{
+    return current->log_id;
+}
+
 bool co_wait(int64_t deadline)
 {
     struct co *co = current;

@@ -36,6 +36,9 @@ void co_wake(struct co *co);
 // long as the coroutine.
 void co_set_log_id(const char *id);
 
+// The running coroutine's, or NULL.
+const char *co_log_id(void);
+
 // Runs every coroutine that is ready; true if there was one. For loop.c alone.
 bool co_run_ready(void);
 

@@ -36,6 +36,7 @@ static struct {
     struct buf trace;
     struct pg_conn conns[8];
     int connect_ms, trip_ms;
+    int64_t start_by; // of the last who asked for a connection
     struct err acquire_err;
     size_t fault_trip, fault_at; // the how manieth trip, from 1, fails
     enum end end;
@@ -62,6 +63,7 @@ struct err __wrap_pg_acquire(struct work *work, enum pg_use use, struct pg_conn 
 {
     assert_int_equal(use, PG_WRITE);
     assert_non_null(work->mem);
+    fake.start_by = work->start_by;
     if (fake.connect_ms)
         loop_sleep_ms(fake.connect_ms);
     if (err_is(fake.acquire_err))

@@ -164,15 +164,12 @@ GROUP_TEST(it_waits_for_it_no_longer_than_its_deadline)
 {
     struct writer *a = start(mem);
     a->leaves = true;
-    co_unit_yield();
-    finish();
-    struct writer *b = start(mem);
-    b->leaves = true;
     fake.trip_ms = 30;
-    b->work.deadline = co_unit_in_ms(45);
-    co_unit_until(&b->done);
-    assert_true(clock_mono_ns() >= b->work.deadline);
-    assert_true(fake.conns[0].busy);
+    a->work.deadline = co_unit_in_ms(45);
+    co_unit_until(&a->done);
+    assert_true(clock_mono_ns() >= a->work.deadline);
+    assert_true(a->work.db_ns >= 44 * MS);
+    assert_true(fake.conns[0].busy); // the ROLLBACK is still under way
 }
 
 // Failures
@@ -190,8 +187,7 @@ GROUP_TEST(without_a_connection_all_are_told)
     }
 }
 
-// In company nobody knows whose fault it was; alone one does; and the connection's is
-// nobody's.
+// In company nobody knows whose statement it was; alone one does.
 GROUP_TEST(a_first_trip_that_fails)
 {
     static const enum err_code codes[] = {ERR_OVERLOADED, ERR_INTERNAL, ERR_CONFLICT,
@@ -202,15 +198,23 @@ GROUP_TEST(a_first_trip_that_fails)
         for (size_t k = 0; k < n; k++)
             start(mem);
         finish();
-        enum err_code expected = n > 1 && codes[i / 2] != ERR_DATABASE_UNAVAILABLE
-                                     ? ERR_CONFLICT
-                                     : codes[i / 2];
         for (size_t k = from; k < n_writers; k++)
-            assert_int_equal(writers[k].begun.code, expected);
+            assert_int_equal(writers[k].begun.code, n > 1 ? ERR_CONFLICT : codes[i / 2]);
         assert_int_equal(fake.abandoned, i + 1);
         if (n == 1)
             assert_string_equal(writers[from].begun.detail, "a fault");
     }
+}
+
+// Where the server did not answer there is nothing to try again.
+GROUP_TEST(a_first_trip_without_an_answer)
+{
+    fail_trip(1, ERR_DATABASE_UNAVAILABLE, 1, LOST);
+    start(mem);
+    start(mem);
+    finish();
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(writers[i].begun.code, ERR_DATABASE_UNAVAILABLE);
 }
 
 GROUP_TEST(a_change_that_is_refused)
@@ -278,14 +282,44 @@ GROUP_TEST(nobody_left_is_no_transaction)
     assert_int_equal(a->begun.code, ERR_OVERLOADED);
 }
 
-// A try again has until its deadline, less what COMMIT needs.
-GROUP_TEST(who_tries_again_may_begin_later)
+GROUP_TEST(nor_is_it_begun_again)
 {
     struct writer *a = start(mem);
     a->alone = true;
     a->work.start_by = co_unit_in_ms(-1);
     finish();
-    check_committed(a);
+    check_trace("");
+    assert_int_equal(a->begun.code, ERR_OVERLOADED);
+}
+
+// Who came first must not wait for a connection any more, who came later may.
+GROUP_TEST(the_latest_says_how_long_a_connection_is_waited_for)
+{
+    fake.connect_ms = 30;
+    fake.acquire_err = err_make(ERR_OVERLOADED, NULL, "none became free");
+    struct writer *a = start(mem);
+    a->work.start_by = co_unit_in_ms(20);
+    co_unit_yield();
+    struct writer *b = start(mem);
+    co_unit_until(&a->done);
+    assert_int_equal(a->begun.code, ERR_OVERLOADED);
+    co_unit_yield();
+    fake.acquire_err = err_ok();
+    co_unit_until(&b->done);
+    check_committed(b);
+    assert_int_equal(fake.start_by, b->work.start_by);
+}
+
+GROUP_TEST(and_when_nobody_may_wait_any_more_all_are_told)
+{
+    fake.connect_ms = 10;
+    fake.acquire_err = err_make(ERR_OVERLOADED, NULL, "none became free");
+    for (int i = 0; i < 2; i++)
+        start(mem)->work.start_by = co_unit_in_ms(35);
+    finish();
+    assert_int_equal(writers[0].begun.code, ERR_OVERLOADED);
+    assert_int_equal(writers[1].begun.code, ERR_OVERLOADED);
+    check_trace("");
 }
 
 GROUP_TEST(who_is_late_leaves_the_others)
@@ -368,12 +402,15 @@ int main(void)
         UNIT_TEST(it_waits_for_it_no_longer_than_its_deadline),
         UNIT_TEST(without_a_connection_all_are_told),
         UNIT_TEST(a_first_trip_that_fails),
+        UNIT_TEST(a_first_trip_without_an_answer),
         UNIT_TEST(a_change_that_is_refused),
         UNIT_TEST(a_change_that_was_never_sent),
         UNIT_TEST(a_commit_without_an_answer),
         UNIT_TEST(nothing_is_begun_after_start_by),
         UNIT_TEST(nobody_left_is_no_transaction),
-        UNIT_TEST(who_tries_again_may_begin_later),
+        UNIT_TEST(nor_is_it_begun_again),
+        UNIT_TEST(the_latest_says_how_long_a_connection_is_waited_for),
+        UNIT_TEST(and_when_nobody_may_wait_any_more_all_are_told),
         UNIT_TEST(who_is_late_leaves_the_others),
         UNIT_TEST(who_is_late_for_commit_does_not_know),
         UNIT_TEST(who_cannot_wait_for_the_slowest_is_refused),
