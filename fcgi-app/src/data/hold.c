@@ -21,6 +21,7 @@
 #include "base/metrics.h"
 #include "base/step.h"
 #include "data/lease.h"
+#include "data/pg_group.h" // COMMIT_NS
 #include "data/redis.h"
 #include "data/replication.h"
 #include "loop/co.h"
@@ -34,9 +35,6 @@
 // wait for, and the connection is needed for the next batch.
 #define WAIT_MS 100
 #define WAIT_TEXT "100"
-
-// Left for COMMIT itself when a hold ends, in ns.
-#define COMMIT_NS (50 * MS)
 
 // Epochs that one write may meet.
 #define TRIES_MAX 4

@@ -30,9 +30,6 @@
 #define FEW 2
 #define COMPANY_NS (2 * MS)
 
-// COMMIT is not sent with less time than this left for its answer.
-#define COMMIT_NS (50 * MS)
-
 static const struct pg_stmt stmts[] = {
 #define BRIEF_LOCKS (&stmts[0])
     {"brief_locks", 0, "", "SET LOCAL lock_timeout = 100"},
@@ -42,7 +39,7 @@ struct pg_group {
     struct co *co; // runs it; NULL until it does
     struct pg_place *places;
     size_t n, asking;
-    bool alone, sent;        // sent: a trip has begun and is not answered yet
+    bool sent;               // a trip has begun and is not answered yet
     struct pg_place *leaver; // who left last and waits for the end
 };
 
@@ -174,7 +171,7 @@ static struct err in_company(bool shared, bool refused, struct err err)
 {
     if (!shared || !refused)
         return err;
-    return err_make(ERR_CONFLICT, NULL, "another write of the transaction failed");
+    return err_make(ERR_CONFLICT, NULL, "a write of the transaction was refused");
 }
 
 static void transact(struct pg_group *group, struct work *work, struct pg_conn *conn)
@@ -210,6 +207,7 @@ static void transact(struct pg_group *group, struct work *work, struct pg_conn *
     answer(group, err, true);
 }
 
+// Who wants to be alone does not gather, and so goes at once.
 static void wait_for_company(const struct pg_group *group)
 {
     int64_t until = clock_mono_ns() + COMPANY_NS;
@@ -242,8 +240,7 @@ static void run_group(void *arg)
 {
     struct pg_group *group = arg;
     group->co = co_self();
-    if (!group->alone)
-        wait_for_company(group);
+    wait_for_company(group);
     struct work work = pg_chore();
     struct pg_conn *conn;
     struct err err = acquire(group, &work, &conn);
@@ -274,7 +271,6 @@ static struct pg_group *find_group(bool alone)
     if (!alone && gathering)
         return gathering;
     struct pg_group *group = mem_zero(NULL, struct pg_group);
-    group->alone = alone;
     if (!alone)
         gathering = group;
     co_start(run_group, group);

@@ -16,6 +16,9 @@
 // Statements that one place may add to a trip.
 #define PG_PLACE_TRIP_MAX 3
 
+// COMMIT is not sent with less time than this left for its answer, in ns.
+#define COMMIT_NS 50000000LL
+
 // Adds what a place has in the next trip; returns how many statements that were. In a
 // shared transaction none of them may wait for a lock, as all others would wait too.
 typedef size_t pg_add_fn(struct pg_conn *conn, bool shared, const void *arg);
@@ -44,8 +47,8 @@ void pg_group_setup(void);
 // then what add(conn, shared, arg) adds; rows[i] is the result of its i-th statement, on
 // work->mem. After an error the place is left.
 // Errors: those of pg_acquire() and pg_trip(); ERR_CONFLICT also where the trip of a
-// shared transaction failed: try again, alone. Nothing is begun after work->start_by.
-// Coroutines only.
+// shared transaction was refused: try again, alone. Nothing is begun after
+// work->start_by. Coroutines only.
 struct err pg_group_begin(struct work *work, struct pg_place *place, bool alone,
                           pg_add_fn *add, const void *arg,
                           struct pg_rows *rows[PG_PLACE_TRIP_MAX]) must_check;
@@ -53,7 +56,7 @@ struct err pg_group_begin(struct work *work, struct pg_place *place, bool alone,
 // Makes the second trip, with what add() adds, and COMMIT, as soon as all who are still
 // in the transaction have asked for it. The place is left.
 // Errors: ERR_OVERLOADED, too little time was left to begin; those of pg_trip(), nothing
-// was committed; ERR_CONFLICT also where somebody else's statement failed: try again,
+// was committed; ERR_CONFLICT also where a shared one was refused: try again,
 // alone; ERR_OUTCOME_UNKNOWN, it was sent, and no answer came. Coroutines only.
 struct err pg_group_commit(struct pg_place *place, pg_add_fn *add, const void *arg,
                            struct pg_rows *rows[PG_PLACE_TRIP_MAX]) must_check;

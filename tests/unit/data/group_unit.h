@@ -5,6 +5,7 @@
 
 #include "../loop/co_unit.h"
 #include "metrics_unit.h"
+#include "pg_wrap.h"
 
 #include <string.h>
 
@@ -33,7 +34,6 @@ struct pg_conn {
 enum end { WELL, REFUSED, LOST, UNSENT };
 
 static struct {
-    struct buf trace;
     struct pg_conn conns[8];
     int connect_ms, trip_ms;
     int64_t start_by; // of the last who asked for a connection
@@ -43,21 +43,6 @@ static struct {
     enum err_code code;
     size_t trips, abandoned;
 } fake;
-
-struct err __wrap_pg_acquire(struct work *work, enum pg_use use, struct pg_conn **out);
-void __wrap_pg_release(struct pg_conn *conn);
-void __wrap_pg_add(struct pg_conn *conn, const struct pg_stmt *stmt,
-                   const struct pg_value *params);
-struct err __wrap_pg_trip(struct work *work, struct pg_conn *conn,
-                          struct pg_rows *rows[PG_TRIP_MAX]);
-void __wrap_pg_abandon(struct work *work, struct pg_conn *conn);
-bool __wrap_pg_was_sent(const struct pg_conn *conn);
-struct work __wrap_pg_chore(void);
-bool __wrap_pg_ok(const struct pg_rows *rows);
-
-#define STEP(...)                                               \
-    (fake.trace.len ? buf_add_char(&fake.trace, ' ') : (void)0, \
-     buf_printf(&fake.trace, __VA_ARGS__))
 
 struct err __wrap_pg_acquire(struct work *work, enum pg_use use, struct pg_conn **out)
 {
@@ -100,8 +85,8 @@ struct err __wrap_pg_trip(struct work *work, struct pg_conn *conn,
     conn->sent = !fails || fake.end != UNSENT;
     STEP("%zu(", conn->number);
     for (size_t i = 0; i < n; i++)
-        buf_printf(&fake.trace, "%s%s", i ? " " : "", conn->stmts[i]);
-    buf_add_char(&fake.trace, ')');
+        buf_printf(&fake_trace, "%s%s", i ? " " : "", conn->stmts[i]);
+    buf_add_char(&fake_trace, ')');
     int64_t until = co_unit_in_ms(fake.trip_ms);
     bool late = conn->broken = fake.trip_ms && until > work->deadline;
     while (fake.trip_ms && co_wait(late ? work->deadline : until)) {
@@ -236,12 +221,6 @@ static void finish(void)
     co_unit_alone();
 }
 
-static void check_trace(const char *expected)
-{
-    assert_string_equal(fake.trace.data, expected);
-    buf_truncate(&fake.trace, 0);
-}
-
 static void check_committed(const struct writer *writer)
 {
     assert_int_equal(writer->begun.code, ERR_NONE);
@@ -274,7 +253,7 @@ static void run(void (*body)(void *mem), void **state)
 {
     struct test test = {body, talloc_new(*state)};
     memset(&fake, 0, sizeof fake);
-    buf_init(&fake.trace, test.mem, 256);
+    buf_init(&fake_trace, test.mem, 256);
     n_writers = n_done = 0;
     co_unit_run(in_coroutine, &test);
     talloc_free(test.mem);

@@ -1,11 +1,12 @@
 // A fake PostgreSQL, for tests of stores. A test that includes it has at its top
 //   // wrap: pg_acquire pg_release pg_add pg_trip pg_abandon pg_was_sent pg_chore
 //   // wrap: pg_ok pg_count pg_is_null pg_get pg_get_len pg_get_int pg_get_bool
-// and says in pg_fake_answer() what each statement gives. All steps go to fake_trace, the
-// parameters of each statement to fake_sent, and trips can be made to fail.
+// and says in pg_fake_answer() what each statement gives. All steps go to fake_trace
+// (pg_wrap.h), the parameters of each statement to fake_sent, and trips can be made to
+// fail.
 #pragma once
 
-#include "../base/unit.h"
+#include "pg_wrap.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ struct pg_fake_fault {
     enum pg_fake_end end;
 };
 
-static struct buf fake_trace, fake_sent;
+static struct buf fake_sent;
 static struct pg_conn fake_conn;
 static struct pg_fake_fault fake_faults[64];
 static size_t fake_trips;
@@ -62,17 +63,6 @@ static inline void pg_fake_reset(void *mem)
     fake_pause = NULL;
 }
 
-// Appends a step, with a blank between two.
-#define STEP(...)                                               \
-    (fake_trace.len ? buf_add_char(&fake_trace, ' ') : (void)0, \
-     buf_printf(&fake_trace, __VA_ARGS__))
-
-static inline void check_steps(const char *expected)
-{
-    assert_string_equal(fake_trace.data, expected);
-    buf_truncate(&fake_trace, 0);
-}
-
 // That a statement was sent with these parameters: "name|first|second".
 static inline void check_sent(const char *line)
 {
@@ -89,15 +79,6 @@ static inline struct pg_rows *pg_fake_rows(void *mem, size_t n, int columns,
     return rows;
 }
 
-struct err __wrap_pg_acquire(struct work *work, enum pg_use use, struct pg_conn **out);
-void __wrap_pg_release(struct pg_conn *conn);
-void __wrap_pg_add(struct pg_conn *conn, const struct pg_stmt *stmt,
-                   const struct pg_value *params);
-struct err __wrap_pg_trip(struct work *work, struct pg_conn *conn,
-                          struct pg_rows *rows[PG_TRIP_MAX]);
-void __wrap_pg_abandon(struct work *work, struct pg_conn *conn);
-bool __wrap_pg_was_sent(const struct pg_conn *conn);
-struct work __wrap_pg_chore(void);
 bool __wrap_pg_was_sent(const struct pg_conn *conn)
 {
     return conn->sent;
@@ -111,7 +92,6 @@ struct work __wrap_pg_chore(void)
     return work;
 }
 
-bool __wrap_pg_ok(const struct pg_rows *rows);
 size_t __wrap_pg_count(const struct pg_rows *rows);
 bool __wrap_pg_is_null(const struct pg_rows *rows, size_t row, int column);
 const char *__wrap_pg_get(const struct pg_rows *rows, size_t row, int column);

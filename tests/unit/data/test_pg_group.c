@@ -9,7 +9,7 @@ GROUP_TEST(one_by_itself_has_its_own_transaction_at_once)
     const struct writer *a = start(mem);
     co_unit_until(&a->done);
     assert_true(clock_mono_ns() - begun < 1000 * MS); // and not for ever
-    check_trace("0(begin a1 a2) 0(a3 commit)");
+    check_steps("0(begin a1 a2) 0(a3 commit)");
     assert_false(a->shared);
     check_committed(a);
 }
@@ -21,7 +21,7 @@ GROUP_TEST(those_of_one_turn_share_one)
     for (int i = 0; i < 3; i++)
         start(mem);
     finish();
-    check_trace("0(begin brief_locks c1 c2 b1 b2 a1 a2) 0(c3 b3 a3 commit)");
+    check_steps("0(begin brief_locks c1 c2 b1 b2 a1 a2) 0(c3 b3 a3 commit)");
     for (int i = 0; i < 3; i++) {
         assert_true(writers[i].shared);
         check_committed(&writers[i]);
@@ -52,7 +52,7 @@ GROUP_TEST(while_two_are_under_way_the_next_ones_gather)
     assert_true(clock_mono_ns() - begun >= COMPANY_MS * MS); // not for their sake
     assert_false(writers[0].done || writers[1].done);
     finish();
-    check_trace("0(begin a1 a2) 1(begin b1 b2) 2(begin brief_locks d1 d2 c1 c2) "
+    check_steps("0(begin a1 a2) 1(begin b1 b2) 2(begin brief_locks d1 d2 c1 c2) "
                 "2(d3 c3 commit) 0(a3 commit) 1(b3 commit)");
 }
 
@@ -91,8 +91,8 @@ GROUP_TEST(a_full_one_goes_and_the_next_gathers)
         start(mem);
     finish();
     assert_int_equal(fake.trips, 4);
-    assert_non_null(strstr(fake.trace.data, "0(begin brief_locks j1 j2 i1"));
-    assert_non_null(strstr(fake.trace.data, "1(begin brief_locks l1 l2 k1 k2)"));
+    assert_non_null(strstr(fake_trace.data, "0(begin brief_locks j1 j2 i1"));
+    assert_non_null(strstr(fake_trace.data, "1(begin brief_locks l1 l2 k1 k2)"));
     for (size_t i = 0; i < n_writers; i++)
         check_committed(&writers[i]);
 }
@@ -105,7 +105,7 @@ GROUP_TEST(until_it_has_a_connection_others_may_join)
     co_unit_yield();
     start(mem);
     finish();
-    check_trace("0(begin brief_locks b1 b2 a1 a2) 0(b3 a3 commit)");
+    check_steps("0(begin brief_locks b1 b2 a1 a2) 0(b3 a3 commit)");
 }
 
 GROUP_TEST(who_wants_to_be_alone_is_alone)
@@ -115,7 +115,7 @@ GROUP_TEST(who_wants_to_be_alone_is_alone)
     start(mem);
     start(mem)->alone = true;
     finish();
-    check_trace("0(begin brief_locks c1 c2 a1 a2) 1(begin b1 b2) 2(begin d1 d2) "
+    check_steps("0(begin brief_locks c1 c2 a1 a2) 1(begin b1 b2) 2(begin d1 d2) "
                 "0(c3 a3 commit) 1(b3 commit) 2(d3 commit)");
     assert_false(writers[1].shared || writers[3].shared);
 }
@@ -129,7 +129,7 @@ GROUP_TEST(commit_waits_for_the_slowest)
     assert_true(clock_mono_ns() - begun >= 19 * MS);
     assert_true(writers[0].work.db_ns >= 19 * MS);
     finish();
-    check_trace("0(begin brief_locks b1 b2 a1 a2) 0(b3 a3 commit)");
+    check_steps("0(begin brief_locks b1 b2 a1 a2) 0(b3 a3 commit)");
 }
 
 // Leaving
@@ -140,7 +140,7 @@ GROUP_TEST(who_leaves_changes_nothing)
     start(mem)->leaves = true;
     start(mem);
     finish();
-    check_trace("0(begin brief_locks c1 c2 b1 b2 a1 a2) 0(c3 a3 commit)");
+    check_steps("0(begin brief_locks c1 c2 b1 b2 a1 a2) 0(c3 a3 commit)");
     check_committed(&writers[0]);
     check_committed(&writers[2]);
 }
@@ -156,7 +156,7 @@ GROUP_TEST(the_last_to_leave_waits_for_the_rollback)
     assert_false(b->done);
     assert_int_equal(fake.abandoned, 0);
     co_unit_until(&b->done);
-    check_trace("0(begin brief_locks b1 b2 a1 a2) 0(rollback)");
+    check_steps("0(begin brief_locks b1 b2 a1 a2) 0(rollback)");
     assert_false(fake.conns[0].busy);
 }
 
@@ -180,11 +180,23 @@ GROUP_TEST(without_a_connection_all_are_told)
     for (int i = 0; i < 3; i++)
         start(mem);
     finish();
-    check_trace("");
+    check_steps("");
     for (int i = 0; i < 3; i++) {
         assert_int_equal(writers[i].begun.code, ERR_DATABASE_UNAVAILABLE);
         assert_string_equal(writers[i].begun.detail, "gone");
     }
+}
+
+// So many writers, of whom the server refuses the statement at `at` in their first or
+// second trip; the first of them.
+static size_t refuse(void *mem, size_t n, size_t trip, enum err_code code, size_t at)
+{
+    size_t from = n_writers;
+    fail_trip(fake.trips + trip, code, at, REFUSED);
+    for (size_t k = 0; k < n; k++)
+        start(mem);
+    finish();
+    return from;
 }
 
 // In company nobody knows whose statement it was; alone one does.
@@ -193,11 +205,7 @@ GROUP_TEST(a_first_trip_that_fails)
     static const enum err_code codes[] = {ERR_OVERLOADED, ERR_INTERNAL, ERR_CONFLICT,
                                           ERR_DATABASE_UNAVAILABLE};
     for (size_t i = 0; i < LENGTH(codes) * 2; i++) {
-        size_t n = i % 2 + 1, from = n_writers;
-        fail_trip(fake.trips + 1, codes[i / 2], 2, REFUSED);
-        for (size_t k = 0; k < n; k++)
-            start(mem);
-        finish();
+        size_t n = i % 2 + 1, from = refuse(mem, n, 1, codes[i / 2], 2);
         for (size_t k = from; k < n_writers; k++)
             assert_int_equal(writers[k].begun.code, n > 1 ? ERR_CONFLICT : codes[i / 2]);
         assert_int_equal(fake.abandoned, i + 1);
@@ -220,11 +228,7 @@ GROUP_TEST(a_first_trip_without_an_answer)
 GROUP_TEST(a_change_that_is_refused)
 {
     for (size_t n = 1; n <= 2; n++) {
-        size_t from = n_writers;
-        fail_trip(fake.trips + 2, ERR_INTERNAL, n - 1, REFUSED);
-        for (size_t k = 0; k < n; k++)
-            start(mem);
-        finish();
+        size_t from = refuse(mem, n, 2, ERR_INTERNAL, n - 1);
         assert_int_equal(fake.abandoned, n);
         for (size_t k = from; k < n_writers; k++)
             assert_int_equal(writers[k].committed.code,
@@ -269,7 +273,7 @@ GROUP_TEST(nothing_is_begun_after_start_by)
     assert_int_equal(a->begun.code, ERR_OVERLOADED);
     assert_true(a->work.db_ns >= 19 * MS);
     co_unit_until(&b->done);
-    check_trace("0(begin b1 b2) 0(b3 commit)");
+    check_steps("0(begin b1 b2) 0(b3 commit)");
 }
 
 GROUP_TEST(nobody_left_is_no_transaction)
@@ -278,7 +282,7 @@ GROUP_TEST(nobody_left_is_no_transaction)
     struct writer *a = start(mem);
     a->work.start_by = co_unit_in_ms(5);
     finish();
-    check_trace("");
+    check_steps("");
     assert_int_equal(a->begun.code, ERR_OVERLOADED);
 }
 
@@ -288,7 +292,7 @@ GROUP_TEST(nor_is_it_begun_again)
     a->alone = true;
     a->work.start_by = co_unit_in_ms(-1);
     finish();
-    check_trace("");
+    check_steps("");
     assert_int_equal(a->begun.code, ERR_OVERLOADED);
 }
 
@@ -319,7 +323,7 @@ GROUP_TEST(and_when_nobody_may_wait_any_more_all_are_told)
     finish();
     assert_int_equal(writers[0].begun.code, ERR_OVERLOADED);
     assert_int_equal(writers[1].begun.code, ERR_OVERLOADED);
-    check_trace("");
+    check_steps("");
 }
 
 GROUP_TEST(who_is_late_leaves_the_others)
@@ -332,7 +336,7 @@ GROUP_TEST(who_is_late_leaves_the_others)
     assert_int_equal(a->begun.code, ERR_DATABASE_UNAVAILABLE);
     co_unit_until(&b->done);
     check_committed(b);
-    check_trace("0(begin brief_locks b1 b2 a1 a2) 0(b3 commit)");
+    check_steps("0(begin brief_locks b1 b2 a1 a2) 0(b3 commit)");
 }
 
 GROUP_TEST(who_is_late_for_commit_does_not_know)
@@ -360,7 +364,7 @@ GROUP_TEST(who_cannot_wait_for_the_slowest_is_refused)
     assert_false(b->done);
     finish();
     check_committed(b);
-    check_trace("0(begin brief_locks b1 b2 a1 a2) 0(b3 commit)");
+    check_steps("0(begin brief_locks b1 b2 a1 a2) 0(b3 commit)");
 }
 
 GROUP_TEST(commit_is_not_sent_without_time_for_its_answer)
@@ -369,7 +373,7 @@ GROUP_TEST(commit_is_not_sent_without_time_for_its_answer)
     a->work.deadline = co_unit_in_ms(COMMIT_MS - 1);
     finish();
     assert_int_equal(a->committed.code, ERR_OVERLOADED);
-    check_trace("0(begin a1 a2) 0(rollback)");
+    check_steps("0(begin a1 a2) 0(rollback)");
 }
 
 GROUP_TEST(a_silent_server_keeps_nobody)
